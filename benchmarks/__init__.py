@@ -1,0 +1,1 @@
+"""Measurements against named baselines of the same run; `make bench` runs them."""

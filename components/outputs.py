@@ -1,0 +1,35 @@
+"""The stack's outputs: the contract with the add-on, and what an operator wants to see."""
+
+import pulumi
+
+from components.storage import Storage
+from plan import addon
+from plan.settings import Settings
+
+
+def export(settings: Settings, storage: Storage) -> None:
+    """Exports the outputs; ``addon`` is secret as a whole."""
+    facts = pulumi.Output.all(*(node.facts for node in storage.nodes))
+    pulumi.export(
+        "addon",
+        pulumi.Output.secret(
+            pulumi.Output.all(facts, storage.environments.passwords).apply(
+                lambda known: addon.build(
+                    settings,
+                    project=pulumi.get_project(),
+                    stack=pulumi.get_stack(),
+                    nodes=known[0],
+                    passwords=known[1],
+                )
+            )
+        ),
+    )
+    first = storage.nodes[0].machine
+    pulumi.export("operator", pulumi.Output.secret({"user": first.user, "privateKey": first.private_key}))
+    pulumi.export("region", settings.region)
+    pulumi.export("topology", settings.topology)
+    pulumi.export("nodes", facts.apply(lambda known: [node.output() for node in known]))
+    pulumi.export("dataPath", addon.DATA_PATH)
+    pulumi.export("environments", sorted(settings.environments))
+    pulumi.export("sshCommand", f"make ssh STACK={pulumi.get_stack()} NODE={first.name}")
+    pulumi.export("health", storage.environments.health)

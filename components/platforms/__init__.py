@@ -1,0 +1,1 @@
+"""The platforms: where machines come from."""

@@ -1,0 +1,84 @@
+"""``python -m components.qemu``: set-up for the local platform, and a look at its machines by hand."""
+
+import argparse
+import sys
+import time
+
+from components.qemu import disk, host, image, leftovers, network, switch
+from components.qemu.disk import DiskError
+from components.qemu.layout import StackDirectory
+from components.qemu.machine import Machine, MachineError
+
+_STARTED = time.monotonic()
+
+
+def _progress(line: str) -> None:
+    print(f"node image: {line} ({time.monotonic() - _STARTED:.0f} s)", flush=True)
+
+
+def _setup(_: argparse.Namespace) -> None:
+    host.setup(lambda line: print(f"machine tools: {line}", flush=True))
+
+
+def _image(_: argparse.Namespace) -> None:
+    if image.find() is None:
+        _progress("building it, once for all stacks; this takes one to three minutes")
+        _progress(f"ready in {image.ensure(_progress).directory}")
+
+
+def _list(options: argparse.Namespace) -> None:
+    stack = StackDirectory.of(options.root)
+    print(f"network: {'on' if network.is_running(stack.network) else 'off'}")
+    for name in stack.machine_names():
+        machine = Machine(stack, name)
+        if definition := machine.definition:
+            state = "on" if machine.is_running() else "off"
+            ssh = f"ssh -p {definition.ssh_port} root@{definition.address}"
+            print(f"machine {name}: {state}, {definition.private_address}, {ssh}")
+    for path in sorted(stack.root.glob("disks/*.qcow2")):
+        print(f"disk {path.stem}: {disk.size_gb(stack, path.stem)} GB")
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    for name in leftovers.sweep(StackDirectory.of(options.root)):
+        print(f"disk {name} holds data and is kept")
+
+
+def _machine(options: argparse.Namespace) -> None:
+    machine = Machine(StackDirectory.of(options.root), options.name)
+    getattr(machine, options.command)()
+
+
+def main() -> int:
+    """Run one command; its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m components.qemu", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, run, text in (
+        ("setup", _setup, "install the tools that machines and their image need"),
+        ("image", _image, "build the node image unless it is there"),
+        ("list", _list, "what there is in a stack's directory"),
+        ("sweep", _sweep, "remove everything in a stack's directory that holds no data"),
+        ("start", _machine, "start a machine"),
+        ("stop", _machine, "shut a machine down"),
+        ("kill", _machine, "cut a machine's power"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.set_defaults(run=run)
+        if run in (_list, _sweep, _machine):
+            command.add_argument("--root", required=True, help="the stack's directory, as .state/local/dev")
+        if run is _machine:
+            command.add_argument("name", help="the machine")
+    commands.add_parser("switch", help="serve a stack's network").add_argument("directory")
+    options = parser.parse_args()
+    if options.command == "switch":
+        return switch.main(options.directory)
+    try:
+        options.run(options)
+    except (host.HostError, image.ImageError, network.NetworkError, MachineError, DiskError, ValueError) as error:
+        print(f"{parser.prog} {options.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

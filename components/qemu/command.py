@@ -1,0 +1,80 @@
+"""The QEMU command line of a machine. All paths are relative to the machine's directory, and it holds no secret."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from components.qemu import credentials
+from components.qemu.definition import Definition
+from components.qemu.disk import serial_of
+from components.qemu.switch import SOCKET, SUFFIX, hardware_address
+
+PROGRAM = "qemu-system-x86_64"
+ROOT_DISK = "root.qcow2"
+PID_FILE = "qemu.pid"
+CONSOLE = "console.log"
+MONITOR = "qmp"
+
+# The neighbours of a machine's directory (see layout), as seen from it.
+IMAGES, DISKS, NETWORK = "../../images", "../../disks", "../../network"
+
+# The one address that the node image's user-mode network file looks for; no two machines share that network.
+OUTBOUND_HARDWARE = "52:54:00:0a:02:0f"
+
+# Measured boots: a file system check, names for network cards, and speculation guards cost seconds under emulation
+# and give nothing here (ext4 replays its journal by itself, and the guest runs one tenant's code).
+KERNEL_LINE = "console=ttyS0 quiet mitigations=off net.ifnames=0 fsck.mode=skip"
+
+
+@cache
+def accelerator() -> tuple[str, ...]:
+    """KVM where processor and device allow it, else emulation.
+
+    The emulated model matters: with Westmere restic hashes and encrypts several times faster than with QEMU's
+    default or its fullest model, since emulated AVX is slow.
+    """
+    with Path("/proc/cpuinfo").open() as cpus:
+        flags = next((line.split() for line in cpus if line.startswith("flags")), [])
+    if {"vmx", "svm"} & set(flags) and os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return ("-accel", "kvm", "-cpu", "host")
+    return ("-accel", "tcg,thread=multi", "-cpu", "Westmere")
+
+
+def drive(node: str, path: str, serial: str) -> list[str]:
+    """A virtio disk; the guest finds it by its serial."""
+    return [
+        "-blockdev",
+        f"driver=qcow2,node-name={node},discard=unmap,detect-zeroes=unmap,"
+        f"file.driver=file,file.discard=unmap,file.filename={path}",
+        "-device",
+        f"virtio-blk-pci,drive={node},serial={serial}",
+    ]
+
+
+def arguments(definition: Definition) -> list[str]:
+    """QEMU's whole command line."""
+    private = definition.private_address
+    port = f"{NETWORK}/{private}{SUFFIX}"
+    kernel_line = f"{KERNEL_LINE} systemd.hostname={definition.name} node.identity={definition.identity}"
+    line = [PROGRAM, "-name", definition.name, "-nodefaults", "-no-user-config", "-display", "none"]
+    line += ["-M", "q35,usb=off", *accelerator(), "-smp", str(definition.cpus), "-m", str(definition.memory_mb)]
+    line += ["-kernel", f"{IMAGES}/{definition.image}/vmlinuz", "-initrd", f"{IMAGES}/{definition.image}/initrd"]
+    line += ["-append", kernel_line]
+    line += drive("root", ROOT_DISK, "root")
+    for number, name in enumerate(definition.disks):
+        line += drive(f"data{number}", f"{DISKS}/{name}.qcow2", serial_of(name))
+    forward = f"hostfwd=tcp:{definition.address}:{definition.ssh_port}-:22"
+    line += ["-netdev", f"user,id=outbound,ipv6=off,{forward}"]
+    line += ["-device", f"virtio-net-pci,netdev=outbound,mac={OUTBOUND_HARDWARE},romfile="]
+    ends = f"local.type=unix,local.path={port},remote.type=unix,remote.path={NETWORK}/{SOCKET}"
+    line += ["-netdev", f"dgram,id=storage,{ends}"]
+    hardware = hardware_address(private).hex(":")
+    line += ["-device", f"virtio-net-pci,netdev=storage,mac={hardware},host_mtu=9000,romfile="]
+    line += ["-smbios", f"type=11,path={credentials.DIRECTORY}/{credentials.NAME}"]
+    line += ["-device", "virtio-rng-pci", "-serial", f"file:{CONSOLE}", "-pidfile", PID_FILE]
+    return [*line, "-qmp", f"unix:{MONITOR},server=on,wait=off"]
+
+
+def port_socket(network: Path, definition: Definition) -> Path:
+    """The machine's port on the stack's switch."""
+    return network / f"{definition.private_address}{SUFFIX}"

@@ -1,0 +1,40 @@
+"""The whole storage of a stack: its nodes and what they serve."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+
+from components import node_program
+from components.environments import Environments
+from components.platforms.base import Platform
+from components.storage_node import StorageNode
+from plan.problems import SettingsError
+from plan.settings import Settings
+
+#: Where the packed node program lies, relative to the project so that state is the same in every checkout.
+_BUILD = Path(".state/build")
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The nodes of a stack's storage, and the environments that they serve."""
+
+    nodes: Sequence[StorageNode]
+    environments: Environments
+
+
+def build(settings: Settings, platform: Platform) -> Storage:
+    """Registers the storage that the settings describe.
+
+    Raises pulumi.RunError before any resource is registered where the platform cannot carry it.
+    """
+    try:
+        platform.preflight()
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from error
+    program = node_program.pack(_BUILD)
+    nodes = [StorageNode("storage-1", 1, settings, platform, program)]
+    environments = Environments("environments", settings.environments, nodes, program, retain=settings.protect)
+    return Storage(nodes=nodes, environments=environments)

@@ -1,0 +1,79 @@
+"""StorageNode: one machine with its data disk, configured to hold backups."""
+
+import uuid
+from typing import Any
+
+import pulumi
+
+from components import remote
+from components.node_program import NodeProgram
+from components.platforms.base import Machine, Platform
+from plan.addon import DATA_PATH, NodeFacts
+from plan.settings import Settings
+
+#: Namespace of the file systems' UUIDs: a node knows its own data disk by the one that follows from its name.
+_FILESYSTEMS = uuid.UUID("0d4c6c0e-7a54-5d0b-9d6e-5f2c2f3a1b77")
+
+
+class StorageNode(pulumi.ComponentResource):
+    """One storage node.
+
+    machine: the machine of the platform that it runs on.
+    configured: what the node's configuration step answered; depends on everything before it.
+    facts: what the outputs say of the node.
+    """
+
+    machine: Machine
+    configured: pulumi.Output[dict[str, Any]]
+    facts: pulumi.Output[NodeFacts]
+
+    def __init__(
+        self,
+        name: str,
+        index: int,
+        settings: Settings,
+        platform: Platform,
+        program: NodeProgram,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(
+            "backup-storage:index:StorageNode",
+            name,
+            {"sizeGb": settings.size_gb, "region": settings.region},
+            opts,
+        )
+        child = pulumi.ResourceOptions(parent=self)
+        self.machine = platform.machine(name, index, child)
+        shipped = remote.ship(f"{name}-program", self.machine, program, child)
+        self.configured = remote.install(
+            f"{name}-configure",
+            self.machine,
+            "configure",
+            {
+                "program": program.sha256,
+                "name": name,
+                "stack": pulumi.get_stack(),
+                "topology": settings.topology,
+                "device": self.machine.device,
+                "filesystem": filesystem_id(pulumi.get_project(), pulumi.get_stack(), name),
+                "dataPath": DATA_PATH,
+                "sizeGb": settings.size_gb,
+                "firewall": {"ssh": list(settings.admin_cidrs or platform.admin_cidrs)},
+            },
+            pulumi.ResourceOptions(parent=self, depends_on=[shipped]),
+        )
+        self.facts = pulumi.Output.all(
+            address=self.machine.address,
+            private_address=self.machine.private_address,
+            ssh_port=self.machine.ssh_port,
+            host_key=self.machine.host_key,
+        ).apply(lambda known: NodeFacts(name=name, **known))
+        self.register_outputs({})
+
+
+def filesystem_id(project: str, stack: str, name: str) -> str:
+    """The UUID of a node's data file system, the same for as long as the node keeps its name.
+
+    A fresh machine finds its predecessor's data by it, and leaves every other disk alone.
+    """
+    return str(uuid.uuid5(_FILESYSTEMS, f"{project}/{stack}/{name}"))

@@ -1,0 +1,1 @@
+"""The backup add-on's whole flow, run for real against a running storage."""

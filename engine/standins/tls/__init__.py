@@ -1,0 +1,1 @@
+"""The stand-in for the `tls` plugin (pulumi-tls 5)."""

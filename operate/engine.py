@@ -1,0 +1,46 @@
+"""Asks the Pulumi engine about a stack through its command line, in the environment of ``activate``."""
+
+import json
+import subprocess
+from typing import Any
+
+from operate import locks
+from operate.errors import OperateError
+from operate.project import HOME, ensure_passphrase, stack_file
+
+
+def ensure_stack(stack: str) -> None:
+    """Makes sure that the stack exists in the state backend.
+
+    Raises OperateError where it exists neither there nor as a settings file: a misspelt name makes nothing.
+    """
+    ensure_passphrase(stack)
+    for pid in locks.release_dead(stack):
+        print(f"The lock of process {pid}, which was killed, is released; the next `up` mends what it left.")
+    if not stack_file(stack) and stack not in {entry["name"] for entry in _json("stack", "ls", "--json")}:
+        raise OperateError(
+            f"There is no stack {stack}: neither a file Pulumi.{stack}.yaml nor a state. Write its settings into "
+            f"Pulumi.{stack}.yaml (Pulumi.dev.yaml is an example) and run the command again."
+        )
+    _run("stack", "select", "--create", stack)
+
+
+def outputs(stack: str) -> dict[str, Any]:
+    """All outputs of a stack in plain text. Raises OperateError where it has none."""
+    known = _json("stack", "output", "--json", "--show-secrets", "--stack", stack)
+    if "addon" not in known:
+        raise OperateError(f"Stack {stack} has no outputs; its last `up` did not finish. Run `make up STACK={stack}`.")
+    return dict(known)
+
+
+def _json(*arguments: str) -> Any:
+    return json.loads(_run(*arguments))
+
+
+def _run(*arguments: str) -> str:
+    done = subprocess.run(
+        ["pulumi", *arguments, "--non-interactive"], cwd=HOME, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise OperateError(f"pulumi {' '.join(arguments)} failed:\n{done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,53 @@
+"""The state of every node, asked from the nodes themselves."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from operate.nodes import Answer, run_on_all
+
+_COMMAND = "/usr/local/sbin/storage-node status --json"
+
+
+def status(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"healthy": …, "nodes": {name: …}}``; a node that does not answer is a problem of its own."""
+    nodes = {answer.node: _node(answer) for answer in run_on_all(outputs, _COMMAND)}
+    return {"healthy": all(node["healthy"] for node in nodes.values()), "nodes": nodes}
+
+
+def _node(answer: Answer) -> dict[str, Any]:
+    if answer.status is None:
+        return {"healthy": False, "problems": [answer.error]}
+    try:
+        return dict(json.loads(answer.output))
+    except json.JSONDecodeError:
+        reason = answer.error.strip() or f"status {answer.status} without an answer"
+        return {"healthy": False, "problems": [f"{answer.node} could not tell its state: {reason}"]}
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """Prints the state as a table, then every problem as a sentence."""
+    table = Table(title="Backup storage")
+    for column in ("node", "state", "data", "free", "exports"):
+        table.add_column(column)
+    for name, node in result["nodes"].items():
+        data = node.get("data", {})
+        table.add_row(
+            name,
+            "healthy" if node["healthy"] else "NOT HEALTHY",
+            _gigabytes(data.get("totalBytes")),
+            _gigabytes(data.get("freeBytes")),
+            str(node.get("exports", "?")),
+        )
+    console = Console()
+    console.print(table)
+    for name, node in result["nodes"].items():
+        for problem in node["problems"]:
+            console.print(f"{name}: {problem}", style="bold red", markup=False)
+
+
+def _gigabytes(count: int | None) -> str:
+    return "?" if count is None else f"{count / 1e9:.1f} GB"

@@ -1,0 +1,95 @@
+"""The settings of one stack as a typed, frozen model; every problem in them is found in one pass."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from plan import rules
+from plan.environments import Environment, EnvironmentName, NetworkText
+from plan.problems import SettingsError
+
+#: Namespace of the settings in Pulumi's configuration.
+NAMESPACE = "backup-storage"
+
+#: restic's packs, a rotation's head room and the file system's own needs do not fit into less.
+MIN_SIZE_GB = 5
+
+
+class Settings(BaseModel):
+    """What one stack is to be. Field descriptions are in ``Pulumi.yaml``, the table in the README."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
+
+    platform: Literal["local"] = "local"
+    region: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]*$")
+    topology: Literal["standalone"] = "standalone"
+    size_gb: int = Field(default=10, ge=MIN_SIZE_GB)
+    cpus: int = Field(default=1, ge=1, le=64)
+    memory_mb: int = Field(default=1024, ge=768)
+    environments: dict[EnvironmentName, Environment] = Field(default_factory=dict)
+    admin_cidrs: tuple[NetworkText, ...] = Field(default=(), strict=False)
+    allow_public_clients: bool = False
+    application_regions: tuple[str, ...] = Field(default=(), strict=False)
+    protect: bool = True
+    display_name: str = "Backup storage"
+    group: str = "Backup storage nodes"
+    project_scope: str = Field(default="backup", pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")
+
+    def warnings(self) -> list[str]:
+        """What is allowed but unwise, one sentence each."""
+        found = []
+        if self.region in self.application_regions:
+            found.append(
+                f"The storage is in {self.region}, where applications run too: one disaster would take the "
+                "applications and their backups together. Choose another region for the storage."
+            )
+        if not self.environments:
+            found.append(
+                "No environments are set, so the storage will serve nobody. Add one with "
+                "`pulumi config set --path 'backup-storage:environments.shop.clients[0]' 10.1.2.3`."
+            )
+        return found
+
+
+def load(raw: Mapping[str, Any]) -> Settings:
+    """The settings out of ``raw`` (camelCase keys, JSON-like values).
+
+    Raises SettingsError with all problems at once: those of single values, and those between values wherever
+    the values concerned are sound by themselves.
+    """
+    try:
+        settings = Settings.model_validate(dict(raw))
+        problems = []
+    except ValidationError as error:
+        problems = [_sentence(details) for details in error.errors()]
+        faulty = {str(details["loc"][0]) for details in error.errors()}
+        settings = Settings.model_validate({key: value for key, value in raw.items() if key not in faulty})
+    problems += rules.between_environments(settings.environments, allow_public=settings.allow_public_clients)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _sentence(details: Any) -> str:
+    """One finding of pydantic in the words of a person who edits the stack's settings file."""
+    where = f"{NAMESPACE}:" + ".".join(str(part) for part in details["loc"] if part != "[key]")
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "extra_forbidden":
+        top = len(details["loc"]) == 1
+        model: type[BaseModel] = Settings if top else Environment
+        valid = ", ".join(sorted(field.alias or name for name, field in model.model_fields.items()))
+        return f"{where} is no setting; the settings {'' if top else 'of an environment '}are {valid}."
+    if kind == "value_error":
+        return f"{where}: {context['error']}."
+    if kind == "greater_than_equal":
+        return f"{where} is {details['input']}; it must be {context['ge']} or more."
+    if kind == "less_than_equal":
+        return f"{where} is {details['input']}; it must be {context['le']} or less."
+    if kind == "literal_error":
+        return f"{where} is {details['input']!r}; it must be {context['expected']}."
+    if kind == "string_pattern_mismatch":
+        return f"{where} is {details['input']!r}; only letters, digits and '-' are allowed, lower case for a region."
+    expected = details["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    return f"{where} is {details['input']!r}; it must be {expected}."

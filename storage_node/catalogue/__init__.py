@@ -1,0 +1,1 @@
+"""The catalogue: which environments and which backups exist."""

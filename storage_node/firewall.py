@@ -1,0 +1,131 @@
+"""The node's firewall: SSH from the administrators, NFS from the environments' clients, nothing else.
+
+One nftables table of our own, replaced as a whole in one transaction, and the same file at every boot before the
+network comes up. Other tables are left alone.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from storage_node import atomic, system
+from storage_node.errors import NodeError
+from storage_node.paths import Paths
+from storage_node.spec import Network
+
+TABLE = "backup_storage"
+SSH_PORT = 22
+NFS_PORT = 2049
+
+# RFC 4890: without these IPv6 does not work. Neighbour discovery has to come from the link itself (hop limit 255).
+_TEMPLATE = """\
+#!/usr/sbin/nft -f
+# Written by storage-node; changes made here are undone by the next `pulumi up`.
+add table inet {table}
+delete table inet {table}
+table inet {table} {{
+{sets}
+	chain input {{
+		type filter hook input priority filter; policy drop;
+		iif lo accept
+{strict}
+		ct state vmap {{ established : accept, related : accept, invalid : drop }}
+		ip protocol icmp icmp type {{ echo-request, destination-unreachable, time-exceeded, parameter-problem }} accept
+		icmpv6 type {{ nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect }} ip6 hoplimit 255 accept
+		icmpv6 type {{ echo-request, destination-unreachable, packet-too-big, time-exceeded, parameter-problem }} accept
+		ip6 saddr fe80::/10 udp dport 546 accept
+{rules}
+	}}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """TCP ports that some sources may reach; ``name`` becomes the name of the set of sources.
+
+    A ``strict`` one also ends the connections that are open when a source is taken out.
+    """
+
+    name: str
+    ports: tuple[int, ...]
+    sources: tuple[Network, ...]
+    strict: bool = True
+
+
+def openings(ssh: Iterable[Network], nfs: Iterable[Network]) -> list[Opening]:
+    """What a standalone node has open."""
+    return [Opening("ssh", (SSH_PORT,), tuple(ssh), strict=False), Opening("nfs_clients", (NFS_PORT,), tuple(nfs))]
+
+
+def render(allowed: Iterable[Opening]) -> str:
+    """The whole ruleset as text for `nft -f`."""
+    sets: list[str] = []
+    strict: list[str] = []
+    lenient: list[str] = []
+    for opening in allowed:
+        ports = ", ".join(str(port) for port in opening.ports)
+        rules = strict if opening.strict else lenient
+        for version, family, kind in ((4, "ip", "ipv4_addr"), (6, "ip6", "ipv6_addr")):
+            name = f"{opening.name}_v{version}"
+            sources = list(_collapse(opening.sources, version))
+            elements = f"\n\t\telements = {{ {', '.join(map(str, sources))} }}" if sources else ""
+            sets.append(f"\tset {name} {{\n\t\ttype {kind}\n\t\tflags interval{elements}\n\t}}\n")
+            rules.append(f"\t\ttcp dport {{ {ports} }} {family} saddr @{name} accept")
+        if opening.strict:
+            rules.append(f"\t\ttcp dport {{ {ports} }} drop")
+    text = {"sets": sets, "strict": strict, "rules": lenient}
+    return _TEMPLATE.format(table=TABLE, **{name: "\n".join(lines) for name, lines in text.items()})
+
+
+def _collapse(sources: Iterable[Network], version: int) -> Iterable[Network]:
+    """Joins overlapping blocks: nft refuses intervals that overlap."""
+    if version == 4:
+        return ipaddress.collapse_addresses(n for n in sources if isinstance(n, ipaddress.IPv4Network))
+    return ipaddress.collapse_addresses(n for n in sources if isinstance(n, ipaddress.IPv6Network))
+
+
+def refuse_lockout(ssh: Iterable[Network], connection: str | None) -> None:
+    """Raises NodeError when the address that this session came from (SSH_CONNECTION) would be shut out."""
+    if not connection:
+        return
+    peer = ipaddress.ip_address(connection.split()[0].partition("%")[0])
+    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped:
+        peer = peer.ipv4_mapped
+    allowed = list(ssh)
+    if not any(peer in network for network in allowed):
+        listed = ", ".join(map(str, allowed)) or "nobody"
+        raise NodeError(
+            f"adminCidrs would shut out the machine that runs `pulumi up`: this SSH session comes from {peer}, "
+            f"and only {listed} would be let in. Add it to adminCidrs; the firewall was left as it is."
+        )
+
+
+def apply(paths: Paths, allowed: Iterable[Opening]) -> bool:
+    """Loads the ruleset and keeps it for the next boot; returns whether it differs from the last one.
+
+    The file is written after the kernel has taken the rules, so that a ruleset it refuses never waits for a reboot.
+    """
+    text = render(allowed)
+    atomic.link(paths.units / "sysinit.target.wants" / "nftables.service", "/usr/lib/systemd/system/nftables.service")
+    if paths.nftables.exists() and paths.nftables.read_text() == text and is_loaded():
+        return False
+    candidate = paths.nftables.with_name("nftables.conf.new")
+    atomic.write(candidate, text, 0o600)
+    system.must(["nft", "-f", str(candidate)], "Loading the firewall")
+    atomic.write(paths.nftables, text, 0o755)
+    candidate.unlink()
+    return True
+
+
+def is_loaded() -> bool:
+    """Whether our table is in the kernel."""
+    return system.run(["nft", "list", "table", "inet", TABLE]).status == 0
+
+
+def connection() -> str | None:
+    """How this session came in, as sshd says; None when it is not one."""
+    return os.environ.get("SSH_CONNECTION")

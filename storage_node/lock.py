@@ -1,0 +1,62 @@
+"""One changing step at a time on a node.
+
+The lock's descriptor is handed to long-running children as well: when a step is killed while restic still works,
+the next step waits until that restic has ended, and never meets it half way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from storage_node.errors import NodeError
+
+# An orphaned `restic key add` behind a slow disk may take minutes; an operator who waits longer wants to know.
+WAIT_SECONDS = 300.0
+POLL_SECONDS = 0.1
+
+_held: list[int] = []
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
+    """Holds the node's lock, waiting for another step to end; raises NodeError when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _acquire(descriptor, wait_seconds)
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        _held.append(descriptor)
+        try:
+            yield
+        finally:
+            _held.remove(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, wait_seconds: float) -> None:
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+                raise NodeError(
+                    f"Another storage-node step (process {holder}) has been at work for more than "
+                    f"{wait_seconds:.0f} s; wait for it to end, then run `pulumi up` again."
+                ) from None
+            time.sleep(POLL_SECONDS)
+        else:
+            return
+
+
+def held_descriptors() -> tuple[int, ...]:
+    """The lock's descriptor while it is held: for children that must end before another step may begin."""
+    return tuple(_held)

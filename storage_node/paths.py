@@ -1,0 +1,125 @@
+"""Where everything lives on a node, below one root so that a test can have a node of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+
+class Paths:
+    """Every file and directory that the program reads or writes.
+
+    ``root`` is "/" on a node. ``data_path`` is the shared directory as the node names it (normally /data).
+    A plain class: the answers to the add-on are quicker without what a dataclass would import.
+    """
+
+    def __init__(self, root: Path = Path("/"), data_path: str = "/data") -> None:
+        self.root = root
+        self.data_path = data_path
+
+    def at(self, absolute: str) -> Path:
+        """The place of an absolute path below this root."""
+        return self.root / absolute.lstrip("/")
+
+    @property
+    def data(self) -> Path:
+        """The shared directory."""
+        return self.at(self.data_path)
+
+    def repository(self, environment: str) -> Path:
+        """An environment's repository."""
+        return self.data / environment
+
+    @property
+    def uid_counter(self) -> Path:
+        """On the data disk, so that it outlives the machine; a dot cannot begin an environment's name."""
+        return self.data / ".storage-node" / "next-uid"
+
+    @property
+    def settings(self) -> Path:
+        """Everything that the program remembers, root-only."""
+        return self.at("/etc/storage-node")
+
+    @property
+    def node_file(self) -> Path:
+        """What `configure` was asked for: no secrets, read by the other steps."""
+        return self.settings / "node.json"
+
+    @property
+    def access_file(self) -> Path:
+        """Who may reach which environment, as last asked for: no secrets."""
+        return self.settings / "access.json"
+
+    @property
+    def passwords(self) -> Path:
+        """The active environments' passwords, a file each."""
+        return self.settings / "passwords"
+
+    @property
+    def withdrawn(self) -> Path:
+        """Passwords of environments that were taken out of the settings, kept to open them again."""
+        return self.settings / "withdrawn"
+
+    @property
+    def readers(self) -> Path:
+        """The readers' passwords: a directory for each environment, a file for each reader."""
+        return self.settings / "readers"
+
+    @property
+    def cache(self) -> Path:
+        """What may be deleted at any time."""
+        return self.at("/var/cache/storage-node")
+
+    @property
+    def lock(self) -> Path:
+        """Held by the step that is changing the node."""
+        return self.at("/run/storage-node.lock")
+
+    @property
+    def exports(self) -> Path:
+        """Our exports."""
+        return self.at("/etc/exports.d/backup-storage.exports")
+
+    @property
+    def export_table(self) -> Path:
+        """What the NFS server exports now, as exportfs keeps it."""
+        return self.at("/var/lib/nfs/etab")
+
+    @property
+    def nfs_conf(self) -> Path:
+        """Our settings of the NFS server."""
+        return self.at("/etc/nfs.conf.d/backup-storage.conf")
+
+    @property
+    def nftables(self) -> Path:
+        """The firewall, as loaded at boot."""
+        return self.at("/etc/nftables.conf")
+
+    @property
+    def units(self) -> Path:
+        """This machine's own systemd units."""
+        return self.at("/etc/systemd/system")
+
+    @property
+    def vendor_units(self) -> Path:
+        """The packages' systemd units."""
+        return self.at("/usr/lib/systemd/system")
+
+    @property
+    def program(self) -> Path:
+        """The installed program."""
+        return self.at("/usr/local/sbin/storage-node")
+
+    @property
+    def library(self) -> Path:
+        """The program unpacked and compiled, so that no call pays for compiling it again."""
+        return self.at("/usr/local/lib/storage-node")
+
+
+def of_this_node() -> Paths:
+    """The node's own paths; the shared directory is where `configure` put it."""
+    paths = Paths()
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        paths.data_path = json.loads(paths.node_file.read_text())["dataPath"]
+    return paths

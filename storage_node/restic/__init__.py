@@ -1,0 +1,1 @@
+"""restic repositories: the program itself, and its documented format read without it."""

@@ -1,0 +1,111 @@
+"""The services of a node: NFSv4 without its older parts, time, security updates, SSH by key only.
+
+Units are enabled by their links and configured by files; systemd is asked once to start what has to run. New unit
+files need no daemon-reload (systemd reads a unit when it first needs it); only changed ones do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Sequence
+
+from storage_node import atomic, system
+from storage_node.errors import NodeError
+from storage_node.paths import Paths
+
+# The time a client waits for the server after a restart (grace) and after which a dead client's locks go (lease).
+_NFS_CONF = """\
+# Written by storage-node.
+[nfsd]
+vers3=n
+vers4.0=n
+grace-time=20
+lease-time=10
+"""
+
+_UPDATES = """\
+// Written by storage-node: security updates every day, never a reboot in the middle of a backup.
+APT::Periodic::Update-Package-Lists "1";
+APT::Periodic::Unattended-Upgrade "1";
+Unattended-Upgrade::Automatic-Reboot "false";
+"""
+
+_SSHD = """\
+# Written by storage-node.
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+X11Forwarding no
+"""
+
+NFS_SERVER = "nfs-server.service"
+# The first that is installed keeps the time; both at once would fight.
+TIME_SERVICES = ("chrony.service", "ntpsec.service", "systemd-timesyncd.service")
+TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
+# NFSv4 needs none of them; masked, they neither listen nor delay the server's start.
+UNWANTED = ("rpcbind.service", "rpcbind.socket", "rpc-statd.service", "rpc-statd-notify.service", "nfs-blkmap.service")
+
+
+def configure(paths: Paths) -> bool:
+    """Writes the configuration files and links; returns whether the NFS server's own settings changed."""
+    restart_nfs = atomic.write(paths.nfs_conf, _NFS_CONF)
+    if paths.at("/etc/apt").is_dir():
+        atomic.write(paths.at("/etc/apt/apt.conf.d/52backup-storage"), _UPDATES)
+    # The first value wins in sshd_config, and its drop-ins are read in the order of their names.
+    if atomic.write(paths.at("/etc/ssh/sshd_config.d/10-backup-storage.conf"), _SSHD):
+        _reload_sshd(paths)
+    for unit in UNWANTED:
+        atomic.link(paths.units / unit, "/dev/null")
+    for unit in running(paths):
+        target = "timers.target.wants" if unit.endswith(".timer") else "multi-user.target.wants"
+        if "timesyncd" in unit:
+            target = "sysinit.target.wants"
+        atomic.link(paths.units / target / unit, f"/usr/lib/systemd/system/{unit}")
+    return restart_nfs
+
+
+def running(paths: Paths) -> list[str]:
+    """The units that have to run on this node."""
+    time = next((unit for unit in TIME_SERVICES if (paths.vendor_units / unit).exists()), None)
+    timers = [unit for unit in TIMERS if (paths.vendor_units / unit).exists()]
+    return [NFS_SERVER, *([time] if time else []), *timers]
+
+
+def start(paths: Paths, more: Sequence[str], *, reload: bool, restart_nfs: bool) -> None:
+    """Has systemd start everything, in its own order, and waits for it. Units that run are left alone."""
+    if not has_systemd(paths):
+        return
+    if reload:
+        system.must(["systemctl", "daemon-reload"], "Reading the changed units")
+    if paths.at("/run/rpcbind.sock").exists():
+        system.run(["systemctl", "stop", "rpcbind.socket", "rpcbind.service"])
+    if restart_nfs and _nfs_runs(paths):
+        system.must(["systemctl", "restart", NFS_SERVER], "Restarting the NFS server")
+    units = [*more, *running(paths)]
+    result = system.run(["systemctl", "start", *units])
+    if result.status:
+        failed = [u for u in units if system.run(["systemctl", "is-active", "--quiet", u]).status]
+        names = ", ".join(failed) or "a unit"
+        raise NodeError(
+            f"{names} did not start; see `journalctl -b -u {failed[0] if failed else NFS_SERVER}` on this node."
+        )
+
+
+def has_systemd(paths: Paths) -> bool:
+    """Whether systemd runs this machine (sd_booted(3))."""
+    return paths.at("/run/systemd/system").is_dir()
+
+
+def _nfs_runs(paths: Paths) -> bool:
+    try:
+        return int(paths.at("/proc/fs/nfsd/threads").read_text()) > 0
+    except (OSError, ValueError):
+        return False
+
+
+def _reload_sshd(paths: Paths) -> None:
+    """Has the listening sshd read its settings again; sessions go on."""
+    with contextlib.suppress(OSError, ValueError):
+        os.kill(int(paths.at("/run/sshd.pid").read_text()), signal.SIGHUP)

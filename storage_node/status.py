@@ -1,0 +1,114 @@
+"""The node's health in one object: what it has, and in sentences what is wrong.
+
+Facts are asked for each time, from the kernel where it has them; programs are started only where they must be.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from storage_node import exports, firewall, install, mount, node, packages, passwords, services, system, usage
+from storage_node.errors import NodeError
+from storage_node.paths import Paths
+
+# Below this share of free space a prune, which needs room for what it repacks, may fail.
+LOW_SPACE = 0.05
+
+
+def collect(paths: Paths, *, walk: bool = False) -> dict[str, Any]:
+    """The status object; ``walk`` counts usage file by file where the file system keeps no account of it."""
+    settings = node.load(paths)
+    problems: list[str] = []
+    data = _data(paths, problems)
+    found: dict[str, Any] = {"node": settings.name, "healthy": False, "problems": problems, "data": data}
+    found["services"] = _services(paths, problems)
+    found["exports"] = _exports(paths, problems)
+    found["environments"] = _environments(paths, problems, walk=walk) if data["mounted"] else {}
+    found["program"] = _program(paths, settings.program, problems)
+    found["restic"] = _restic(paths, problems)
+    found["rebootRequired"] = paths.at("/run/reboot-required").exists()
+    found["healthy"] = not problems
+    return found
+
+
+def _data(paths: Paths, problems: list[str]) -> dict[str, Any]:
+    mounted = mount.mounted_at(paths.data)
+    if mounted is None:
+        problems.append(f"The data disk is not mounted at {paths.data_path}.")
+        return {"mounted": False, "filesystem": None, "totalBytes": 0, "freeBytes": 0}
+    space = os.statvfs(paths.data)
+    total, free = space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
+    if free < total * LOW_SPACE:
+        problems.append(f"Only {free // 10**6} MB of {total // 10**6} MB are free in {paths.data_path}; raise sizeGb.")
+    if space.f_flag & os.ST_RDONLY:
+        problems.append(f"{paths.data_path} is mounted read-only; the disk may be failing, see `dmesg` on the node.")
+    return {"mounted": True, "filesystem": mounted.kind, "totalBytes": total, "freeBytes": free}
+
+
+def _services(paths: Paths, problems: list[str]) -> dict[str, str]:
+    states: dict[str, str] = {}
+    if services.has_systemd(paths):
+        units = services.running(paths)
+        # One line a unit, in the order asked for; the status tells only whether all are active.
+        words = system.run(["systemctl", "is-active", *units]).stdout.split()
+        states.update(zip(units, words, strict=False))
+        problems.extend(f"{unit} is {state}." for unit, state in states.items() if state != "active")
+    loaded = firewall.is_loaded()
+    states["firewall"] = "active" if loaded else "inactive"
+    if not loaded:
+        problems.append("The firewall is not loaded.")
+    return states
+
+
+def _exports(paths: Paths, problems: list[str]) -> int:
+    wanted, there = exports.expected(node.access(paths)), exports.in_force(paths)
+    for path, client in sorted(set(wanted) | set(there)):
+        if (path, client) not in there:
+            problems.append(f"{path} is not exported to {client}.")
+        elif (path, client) not in wanted:
+            problems.append(f"{path} is exported to {client}, who may not reach it.")
+        elif wanted[path, client] != there[path, client]:
+            problems.append(f"{path} is exported to {client} with the wrong right to write.")
+    return len({path for path, _ in there})
+
+
+def _environments(paths: Paths, problems: list[str], *, walk: bool) -> dict[str, dict[str, Any]]:
+    device = _device_of(paths.data)
+    found: dict[str, dict[str, Any]] = {}
+    for name in passwords.active(paths):
+        path = paths.repository(name)
+        if not (path / "config").exists():
+            problems.append(f"{name}: its repository {path} is missing.")
+            continue
+        used = usage.of_user(device, path.stat().st_uid) if device else None
+        if used is None and walk:
+            used = usage.by_walking(path)
+        found[name] = {"usageBytes": used}
+    return found
+
+
+def _device_of(place: Path) -> Path | None:
+    number = place.stat().st_dev
+    link = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+    return Path("/dev") / link.resolve().name if link.exists() else None
+
+
+def _program(paths: Paths, expected: str, problems: list[str]) -> str | None:
+    try:
+        found = install.digest(paths.program)
+    except NodeError as error:
+        problems.append(str(error))
+        return None
+    if found != expected:
+        problems.append(f"{paths.program} is not the version that this stack uses.")
+    return found
+
+
+def _restic(paths: Paths, problems: list[str]) -> str | None:
+    try:
+        return packages.restic_version(paths)
+    except NodeError as error:
+        problems.append(str(error))
+        return None

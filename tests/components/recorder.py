@@ -1,0 +1,95 @@
+"""Runs the whole program against Pulumi's mocks, and keeps the resource graph that it registered."""
+
+import asyncio
+import gc
+import json
+import runpy
+import warnings
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pulumi.runtime import mocks, settings
+from pulumi.runtime.config import set_all_config
+from pulumi.runtime.stack import run_pulumi_func
+
+#: Under this key Pulumi says what a wrapped value is.
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Graph(mocks.Mocks):
+    """What was registered, by name: resources of a provider, and the components that hold them together."""
+
+    resources: dict[str, mocks.MockResourceArgs] = field(default_factory=dict)
+    components: dict[str, mocks.MockResourceArgs] = field(default_factory=dict)
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        if args.custom:
+            assert args.name not in self.resources, f"two resources are named {args.name}"
+            self.resources[args.name] = args
+        else:
+            self.components[args.name] = args
+        return f"{args.name}-id", {**args.inputs, **_made(args)}
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"the program called {args.token}")
+
+    def of_type(self, token: str) -> list[mocks.MockResourceArgs]:
+        """The resources of one type in the order in which they were registered."""
+        return [resource for resource in self.resources.values() if resource.typ == token]
+
+
+def run_program(config: Mapping[str, Any], stack: str = "test") -> Graph:
+    """Runs ``__main__.py`` with these settings; gives the graph. Raises what the program raises."""
+    graph = Graph()
+    # A thread of its own: Pulumi keeps its settings in context variables and its event loop by thread.
+    # It leaves the loops that it makes in worker threads unclosed; they are collected here, where that is expected.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            ended = thread.submit(asyncio.run, _run(graph, config, stack)).exception()
+        gc.collect()
+    if ended is not None:
+        raise ended
+    return graph
+
+
+async def _run(graph: Graph, config: Mapping[str, Any], stack: str) -> None:
+    settings.reset_options(project="backup-storage", stack=stack)
+    mocks.set_mocks(graph, project="backup-storage", stack=stack, preview=False)
+    set_all_config({f"backup-storage:{key}": _text(value) for key, value in config.items()}, [])
+    await run_pulumi_func(_program)
+
+
+def plain(value: Any) -> Any:
+    """A value out of the wrapping that marks it as secret."""
+    return value["value"] if isinstance(value, dict) and set(value) == {_SIGNATURE, "value"} else value
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _made(args: mocks.MockResourceArgs) -> dict[str, Any]:
+    """What a provider would have made up."""
+    match args.typ.rpartition(":")[2]:
+        case "RandomPassword":
+            return {"result": f"password of {args.name}".ljust(40, ".")}
+        case "PrivateKey":
+            return {"privateKeyOpenssh": f"private {args.name}", "publicKeyOpenssh": f"ssh-ed25519 {args.name}\n"}
+        case "Machine":
+            return {"address": "127.1.2.3", "sshPort": 2222, "instance": f"{args.name}-1"}
+        case "Disk":
+            return {"device": f"/dev/disk/by-id/virtio-{args.name}", "instance": f"{args.name}-1"}
+        case "Command":
+            return {"stdout": json.dumps({"health": {"healthy": True}}), "stderr": ""}
+    return {}
+
+
+def _program() -> None:
+    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")

@@ -1,0 +1,89 @@
+"""The resource graph of a standalone storage."""
+
+import json
+from typing import Any
+
+import pulumi
+import pytest
+
+from tests.components.recorder import Graph, plain, run_program
+
+pytestmark = pytest.mark.components
+
+ENVIRONMENTS = {
+    "shop": {"clients": ["10.77.0.101"], "readers": ["blog"]},
+    "blog": {"clients": ["10.77.0.102"], "generation": 3},
+}
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return run_program({"environments": ENVIRONMENTS, "sizeGb": 20, "protect": False})
+
+
+def specification(graph: Graph, name: str) -> dict[str, Any]:
+    return dict(json.loads(plain(graph.resources[name].inputs["stdin"])))
+
+
+def test_each_environment_and_each_reader_has_one_password_and_no_other_resource(graph: Graph) -> None:
+    names = sorted(resource.name for resource in graph.of_type("random:index/randomPassword:RandomPassword"))
+    assert names == ["blog/password", "shop/password", "shop/readers/blog"]
+    more = run_program({"environments": {**ENVIRONMENTS, "docs": {"clients": []}}})
+    assert set(more.resources) - set(graph.resources) == {"docs/password"}
+
+
+def test_a_raised_generation_makes_a_new_password(graph: Graph) -> None:
+    assert graph.resources["blog/password"].inputs["keepers"] == {"generation": "3"}
+
+
+def test_passwords_are_long_enough_and_free_of_characters_that_a_shell_reads(graph: Graph) -> None:
+    for resource in graph.of_type("random:index/randomPassword:RandomPassword"):
+        assert resource.inputs["length"] >= 32
+        assert resource.inputs["special"] is False
+
+
+def test_three_connections_set_a_standalone_storage_up(graph: Graph) -> None:
+    remote = [name for name, resource in graph.resources.items() if resource.typ.startswith("command:remote:")]
+    assert remote == ["storage-1-program", "storage-1-configure", "environments-storage-1"]
+
+
+def test_every_command_pins_the_host_key_and_is_the_same_line_for_create_and_update(graph: Graph) -> None:
+    for command in graph.of_type("command:remote:Command"):
+        assert plain(command.inputs["connection"])["hostKey"] == "ssh-ed25519 storage-1-host-key"
+        assert command.inputs["create"] == command.inputs["update"]
+        assert "delete" not in command.inputs
+        assert command.inputs["addPreviousOutputInEnv"] is False
+        assert "environment" not in command.inputs
+
+
+def test_passwords_travel_on_stdin_alone(graph: Graph) -> None:
+    told = specification(graph, "environments-storage-1")["environments"]
+    assert told["shop"]["password"] == "password of shop/password".ljust(40, ".")
+    assert told["shop"]["readers"]["blog"]["clients"] == ["10.77.0.102"]
+    for name, resource in graph.resources.items():
+        shown = {key: value for key, value in resource.inputs.items() if key != "stdin"}
+        assert "password of" not in json.dumps(shown, default=str), name
+
+
+def test_the_step_with_passwords_is_secret_and_silent(graph: Graph) -> None:
+    step = graph.resources["environments-storage-1"].inputs
+    assert step["logging"] == "none"
+    assert plain(step["stdin"]) != step["stdin"]
+
+
+def test_the_configuration_step_names_disk_size_and_who_may_use_ssh(graph: Graph) -> None:
+    told = specification(graph, "storage-1-configure")
+    assert told["device"] == "/dev/disk/by-id/virtio-storage-1-data"
+    assert told["sizeGb"] == 20
+    assert told["firewall"] == {"ssh": ["10.0.2.2"]}
+
+
+def test_two_stacks_never_take_each_others_file_system(graph: Graph) -> None:
+    other = run_program({}, stack="other")
+    ours, theirs = (specification(each, "storage-1-configure")["filesystem"] for each in (graph, other))
+    assert ours != theirs
+
+
+def test_settings_that_cannot_be_used_end_the_program_before_any_resource() -> None:
+    with pytest.raises(pulumi.RunError, match=r"2 problems in the settings"):
+        run_program({"sizeGb": 1, "typo": True})

@@ -1,0 +1,47 @@
+"""Engine, stacks and an SSH server for the contract tests.
+
+The tests state what the plugins do, and run the real engine against whichever plugins are there: the real ones, or
+the offline stand-ins.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from engine.__main__ import install
+from tests.engine.ssh_server import Loop, Server, refuse_other_variables, serving
+from tests.engine.stack import Stack
+
+MakeStack = Callable[[], Stack]
+
+
+@pytest.fixture(scope="session")
+def engine_environment() -> dict[str, str]:
+    """The variables that `python -m engine env` would set."""
+    found = install(lambda text: print(text, file=sys.stderr))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+@pytest.fixture(scope="module")
+def make_stack(
+    engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MakeStack]:
+    """Makes stacks that end with the module."""
+    yield lambda: Stack(tmp_path_factory.mktemp("a stack"), engine_environment)
+
+
+@pytest.fixture(scope="session")
+def loop() -> Iterator[Loop]:
+    running = Loop()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def ssh(loop: Loop) -> Iterator[Server]:
+    with pytest.MonkeyPatch.context() as monkeypatch, serving(loop, Server()) as server:
+        refuse_other_variables(monkeypatch)
+        yield server

@@ -1,0 +1,92 @@
+"""A node of its own for each test: real restic, real files and users; system services are stood in for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage_node import install, mount, node, system
+from storage_node.paths import Paths
+from tests.storage_node import nodes
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.node)
+            if "restic" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.environments)
+
+
+def _candidates() -> Iterator[Path]:
+    named = os.environ.get("BACKUP_STORAGE_RESTIC")
+    if named:
+        yield Path(named)
+    found = shutil.which("restic")
+    if found:
+        yield Path(found)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "backup-storage"
+    yield from sorted(cache.glob("images/*/restic"), key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+@pytest.fixture(scope="session")
+def restic_binary() -> Path:
+    """A restic that is recent enough: named by the environment, on PATH, or built with the node image."""
+    for candidate in _candidates():
+        answer = subprocess.run([candidate, "version"], capture_output=True, text=True, check=False)
+        words = answer.stdout.split()
+        if answer.returncode == 0 and [int(n) for n in words[1].split(".")[:2]] >= [0, 17]:
+            return candidate.resolve()
+    pytest.skip("no restic 0.17 or newer: put one on PATH, name it in BACKUP_STORAGE_RESTIC, or run `make up` once")
+
+
+@pytest.fixture
+def restic(restic_binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The real restic, found by the node program and runnable by the environments' users."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    shutil.copy(restic_binary, directory / "restic")
+    _open_to_everyone(directory)
+    monkeypatch.setattr(system, "PATH", f"{directory}:{system.PATH}")
+    return directory / "restic"
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A node's root in a directory, its data directory as if mounted."""
+    found = Paths(root=tmp_path / "node")
+    found.data.mkdir(parents=True)
+    _open_to_everyone(found.data)
+    return found
+
+
+def _open_to_everyone(directory: Path) -> None:
+    """Lets other users pass through to a test's directory: pytest makes its own ones private."""
+    for place in (directory, *directory.parents):
+        if place.stat().st_uid == os.geteuid() and place != Path("/") and not place.stat().st_mode & stat.S_IXOTH:
+            place.chmod(place.stat().st_mode | stat.S_IXOTH)
+
+
+@pytest.fixture
+def services(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> nodes.Services:
+    """Stands in for what a test machine must not do to itself."""
+    stand_in = nodes.Services(paths, system.run)
+    monkeypatch.setattr(system, "run", stand_in.run)
+    monkeypatch.setattr(mount, "mounted_at", lambda *_: mount.Mounted(device="0:0", kind="xfs"))
+    return stand_in
+
+
+@pytest.fixture
+def configured(paths: Paths, services: nodes.Services) -> nodes.Services:
+    """A node on which `configure` has been."""
+    nodes.pack(paths.root / "program.pyz")
+    install.install(paths, paths.root / "program.pyz")
+    node.store(paths, nodes.configure_spec(program=install.digest(paths.program)))
+    return services
