@@ -36,12 +36,7 @@ class StorageNode(pulumi.ComponentResource):
         program: NodeProgram,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__(
-            "backup-storage:index:StorageNode",
-            name,
-            {"sizeGb": settings.size_gb, "region": settings.region},
-            opts,
-        )
+        super().__init__("backup-storage:index:StorageNode", name, _visible(settings), opts)
         child = pulumi.ResourceOptions(parent=self)
         self.machine = platform.machine(name, index, child)
         shipped = remote.ship(f"{name}-program", self.machine, program, child)
@@ -69,6 +64,20 @@ class StorageNode(pulumi.ComponentResource):
             host_key=self.machine.host_key,
         ).apply(lambda known: NodeFacts(name=name, **known))
         self.register_outputs({})
+
+
+def _visible(settings: Settings) -> dict[str, Any]:
+    """What a preview shows of a node by name, labels included."""
+    return {
+        "region": settings.region,
+        "sizeGb": settings.size_gb,
+        "labels": {
+            "displayName": settings.display_name,
+            "group": settings.group,
+            "projectScope": settings.project_scope,
+            "stack": pulumi.get_stack(),
+        },
+    }
 
 
 def filesystem_id(project: str, stack: str, name: str) -> str:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from demo.machines import application_machines
 from demo.power import backup_through_power_cut
 from demo.refusals import refusals
 from demo.shell import Shell
+from demo.tree import Tree
 from plan.addon import share
 
 #: Which environments of the stack play the parts; the reader must be allowed to restore the site's backups.
@@ -29,7 +31,7 @@ ADDRESSES = {SITE: "10.77.0.101", READER: "10.77.0.102", "stranger": "10.77.0.20
 
 _HOME = Path(__file__).resolve().parent.parent
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 
 
 def main() -> int:
@@ -54,6 +56,8 @@ def run(stack: str, outputs: dict[str, Any], directory: StackDirectory) -> int:
     """Every step on machines of its own, each told as it ends."""
     addon = outputs["addon"]
     console.print("Starting three application machines (about two minutes under emulation)")
+    # Another site in every run, so that one run's backups take nothing from those of an earlier one.
+    seed = int(time.time())
     facts = addon["nodes"][0]
     storage = Machine(directory, facts["name"])
     operator = Shell(
@@ -62,10 +66,14 @@ def run(stack: str, outputs: dict[str, Any], directory: StackDirectory) -> int:
     with application_machines(directory, ADDRESSES, lambda text: None) as shells, operator:
         site = Addon(shells[SITE], SITE, share(addon, SITE))
         reader = Addon(shells[READER], READER, share(addon, READER))
-        stage = Stage(operator, site, reader, shells["stranger"], addon)
+        stage = Stage(operator, site, reader, shells["stranger"], addon, Tree(shells[SITE], f"/srv/site-{seed}", seed))
         for title, step in (*steps(), *refusals()):
-            _tell(title, lambda step=step: step(stage))  # type: ignore[misc]
-        _tell("cut the storage's power during a backup", lambda: backup_through_power_cut(site, storage.kill, _up))
+            _tell(title, partial(step, stage))
+        other = Tree(shells[SITE], f"/srv/site-{seed + 100}", seed + 100)
+        _tell(
+            "cut the storage's power during a backup",
+            partial(backup_through_power_cut, site, other, storage.kill, _up),
+        )
     console.print("Everything held.", style="bold green")
     return 0
 

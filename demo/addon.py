@@ -77,7 +77,9 @@ class Addon:
     def _restic(self, arguments: str, repository: Mapping[str, Any] | None = None) -> str:
         result = self.restic(arguments, repository)
         if result.status != 0:
-            raise AssertionError(f"{self.name}: restic {arguments} failed:\n{result.output}{result.error}")
+            raise AssertionError(
+                f"{self.name}: restic {arguments} ended with {result.status}:\n{result.output}{result.error}"
+            )
         return result.output
 
     def _mount(self, repository: Mapping[str, Any]) -> None:

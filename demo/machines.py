@@ -17,17 +17,22 @@ Progress = Callable[[str], None]
 
 @contextmanager
 def application_machines(
-    directory: StackDirectory, addresses: Mapping[str, str], progress: Progress
+    directory: StackDirectory, addresses: Mapping[str, str], progress: Progress, disks: Mapping[str, str] | None = None
 ) -> Iterator[dict[str, Shell]]:
     """Starts a machine for each name at its private address, side by side; gives a root shell on each.
+
+    ``disks`` names an existing data disk for those machines that get one.
 
     Whatever happens in the block, the machines are deleted at its end. Keys live in this process alone.
     """
     key = asyncssh.generate_private_key("ssh-ed25519")
     machines = {name: Machine(directory, name) for name in addresses}
+    attached = {name: (disks[name],) if disks else () for name in addresses}
     try:
         with ThreadPoolExecutor(max_workers=len(machines)) as pool:
-            started = pool.map(lambda name: _start(machines[name], addresses[name], key, progress), machines)
+            started = pool.map(
+                lambda name: _start(machines[name], addresses[name], attached[name], key, progress), machines
+            )
             shells = dict(zip(machines, started, strict=True))
         with ExitStack() as opened:
             yield {name: opened.enter_context(shell) for name, shell in shells.items()}
@@ -36,7 +41,7 @@ def application_machines(
             machine.delete()
 
 
-def _start(machine: Machine, address: str, key: asyncssh.SSHKey, progress: Progress) -> Shell:
+def _start(machine: Machine, address: str, disks: tuple[str, ...], key: asyncssh.SSHKey, progress: Progress) -> Shell:
     """A fresh machine, up and reachable by SSH."""
     machine.delete()
     host_key = asyncssh.generate_private_key("ssh-ed25519")
@@ -47,6 +52,7 @@ def _start(machine: Machine, address: str, key: asyncssh.SSHKey, progress: Progr
         authorized_key=key.export_public_key().decode().strip(),
         host_public_key=host_public,
         host_private_key=host_key.export_private_key().decode(),
+        disks=disks,
     )
     definition = machine.define(spec, image.ensure(progress))
     machine.start()

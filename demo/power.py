@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 
 from demo.addon import Addon
-from demo.flow import make_site
 from demo.shell import Result
+from demo.tree import Tree
 
 #: How long a backup that lost its storage may take to end once the storage is back.
 _END_SECONDS = 1200
@@ -15,16 +15,16 @@ _END_SECONDS = 1200
 _BEGIN_SECONDS = 300
 
 
-def backup_through_power_cut(addon: Addon, off: Callable[[], None], on: Callable[[], None]) -> str:
-    """Cuts the storage's power while ``addon`` backs up, and brings it back: nothing that was reported is lost.
+def backup_through_power_cut(addon: Addon, tree: Tree, off: Callable[[], None], on: Callable[[], None]) -> str:
+    """Cuts the storage's power while ``addon`` backs ``tree`` up: nothing that was reported may be lost.
 
     ``off`` cuts the power at once; ``on`` returns when the storage serves again. The backup itself or a retry must
     succeed, and every byte of the repository must then be sound.
     """
-    make_site(addon.machine, seed=77)
+    tree.make()
     before = {entry["id"] for entry in addon.snapshots()}
     ended: list[Result] = []
-    line = 'backup --json --host shop --tag "2026-03-01_020000_UTC 0a1b2c3 auto" /srv/site'
+    line = f'backup --json --host {addon.name} --tag "2026-03-01_020000_UTC 0a1b2c3 auto" ' + tree.path
     writer = threading.Thread(target=lambda: ended.append(addon.restic(line, seconds=_END_SECONDS)))
     packs = _packs(addon)
     writer.start()
@@ -36,7 +36,7 @@ def backup_through_power_cut(addon: Addon, off: Callable[[], None], on: Callable
     writer.join()
     survived = bool(ended) and ended[0].status == 0
     if not survived:
-        addon.backup("/srv/site", "2026-03-01_020000_UTC", "auto")
+        addon.backup(tree.path, "2026-03-01_020000_UTC", "auto")
     addon.check(read_data=True)
     after = {entry["id"] for entry in addon.snapshots()}
     if not before < after:

@@ -29,6 +29,7 @@ class Shell:
 
     def __init__(self, name: str, address: str, port: int, host_key: str, private_key: str) -> None:
         self.name = name
+        self._way = (address, port, host_key, private_key)
         self._address, self._port = address, port
         self._known = asyncssh.import_known_hosts(f"[{address}]:{port} {host_key}\n")
         self._key = asyncssh.import_private_key(private_key)
@@ -47,6 +48,10 @@ class Shell:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    def again(self) -> "Shell":
+        """A connection of its own to the same machine."""
+        return Shell(self.name, *self._way)
 
     def run(self, command: str, *, stdin: str = "", seconds: float = 600) -> str:
         """Runs a command that must succeed; gives its output. Raises CommandFailedError with what it said."""
@@ -82,7 +87,9 @@ class Shell:
                 client_keys=[self._key],
                 known_hosts=self._known,
                 connect_timeout=60,
-                keepalive_interval=15,
+                # Generous: an emulated machine that restores a backup may leave its SSH server waiting.
+                keepalive_interval=60,
+                keepalive_count_max=10,
                 config=None,
             )
         return self._connection

@@ -18,7 +18,7 @@ _EPOCH = 1767225600
 def make(root: Path, seed: int, files: int) -> None:
     """Fills ``root``; ``files`` is about the number of files."""
     source = random.Random(seed)
-    uploads = [(_upload_name(number), source.randrange(2_000, 30_000)) for number in range(files * 2 // 3)]
+    uploads = [(_upload_name(number), source.randrange(2_000, 20_000)) for number in range(files * 2 // 3)]
     code = [(_code_name(number), source.randrange(200, 8_000)) for number in range(files // 3)]
     for minute, (name, size) in enumerate([*uploads, *code]):
         content = source.randbytes(size) if name.endswith(".jpg") else _text(source, size)
@@ -37,7 +37,7 @@ def change(root: Path, seed: int) -> None:
         _write(path, _text(source, 3_000), 10_000 + minute)
     for number in range(len(present) // 20):
         _write(root / f"wp-content/uploads/2026/12/new-{number}.jpg", source.randbytes(9_000), 20_000 + number)
-    _write(root / "database.sql", _dump(source, rows=5_500), 30_000)
+    _write(root / "database.sql", _dump(source, rows=10_500), 30_000)
 
 
 def digest(root: Path) -> str:
@@ -85,7 +85,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--files", type=int, default=3000)
+    parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--change", action="store_true")
     parser.add_argument("--digest", action="store_true", help="only print the digest")
     options = parser.parse_args()

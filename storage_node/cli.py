@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-import storage_node
-
-LIBRARY = Path("/usr/local/lib/storage-node")
+from storage_node import library
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns the exit status."""
-    _use_library(Path(sys.argv[0]))
     given = sys.argv[1:] if arguments is None else arguments
+    library.use(library.running_program(), unpack_now=given[:1] == ["configure"])
     # Only now is it known where the modules are to come from, and the add-on's calls need few of them.
     if given[:1] == ["catalogue"]:
         from storage_node import paths  # noqa: PLC0415
@@ -23,15 +20,3 @@ def main(arguments: list[str] | None = None) -> int:
     from storage_node import commands  # noqa: PLC0415
 
     return commands.run(given)
-
-
-def _use_library(program: Path) -> None:
-    """Takes all further modules from files, where Python keeps them compiled; a zip is compiled at every call."""
-    try:
-        status = program.stat()
-    except OSError:
-        return
-    # The name is install.library_name's, which would have to be compiled from the zip.
-    library = LIBRARY / f"{status.st_size}-{status.st_mtime_ns}" / "storage_node"
-    if library.is_dir():
-        storage_node.__path__.insert(0, str(library))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from storage_node import lock
+from storage_node import library, lock
 from storage_node.errors import NodeError, from_os
 from storage_node.paths import Paths, of_this_node
 
@@ -43,6 +43,20 @@ def _parser() -> argparse.ArgumentParser:
     add("environments", _environments, "Repositories and exports, from JSON on stdin.")
     status = add("status", _status, "The node's health; exit status 0 when all is well.")
     status.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    backups = add("backups", _backups, "Which backups there are; all environments unless some are named.")
+    backups.add_argument("environments", nargs="*", metavar="ENVIRONMENT")
+    shape = backups.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="one JSON object")
+    shape.add_argument("--table", action="store_true", help="a table (the default)")
+    backups.add_argument("--details", action="store_true", help="paths, tags, new data and snapshot ids as well")
+    backups.add_argument("--since", metavar="WHEN", help="a date, a time, or an age such as 36h or 7d")
+    backups.add_argument("--until", metavar="WHEN", help="likewise")
+    backups.add_argument("--tag", help="a whole tag, or a backup's name")
+    backups.add_argument("--kind", choices=("manual", "auto"))
+    fresh = add("freshness", _freshness, "How old the newest backups are; exit status 1 when one is too old.")
+    fresh.add_argument("--max-age-hours", type=float, default=26.0, metavar="N", help="26 by default: daily and a bit")
+    fresh.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    add("metrics", _metrics, "Writes figures for Prometheus' node exporter; run by a timer.")
     purge = add("purge", _purge, "Deletes a withdrawn environment's repository for good.")
     purge.add_argument("environment")
     purge.add_argument("--confirm", metavar="ENVIRONMENT", help="the same name again")
@@ -58,7 +72,7 @@ def _configure(_: argparse.Namespace, paths: Paths) -> int:
     from storage_node import configure, install, spec  # noqa: PLC0415
 
     wanted = spec.configure(spec.parse_json(sys.stdin.read()))
-    source = install.running_file()
+    source = library.running_program()
     install.verify(wanted.program, source)
     paths = Paths(root=paths.root, data_path=wanted.data_path)
     with lock.exclusive(paths.lock):
@@ -69,7 +83,7 @@ def _environments(_: argparse.Namespace, paths: Paths) -> int:
     from storage_node import environments, install, spec  # noqa: PLC0415
 
     wanted = spec.environments(spec.parse_json(sys.stdin.read()))
-    install.verify(wanted.program, install.running_file())
+    install.verify(wanted.program, library.running_program())
     paths = Paths(root=paths.root, data_path=wanted.data_path)
     with lock.exclusive(paths.lock):
         return _answer(environments.apply(paths, wanted))
@@ -88,3 +102,30 @@ def _purge(options: argparse.Namespace, paths: Paths) -> int:
 
     with lock.exclusive(paths.lock):
         return _answer(purge.apply(paths, options.environment, options.confirm))
+
+
+def _backups(options: argparse.Namespace, paths: Paths) -> int:
+    from storage_node.catalogue import report  # noqa: PLC0415
+    from storage_node.catalogue.environments import Catalogue  # noqa: PLC0415
+
+    fits = report.chosen(options.since, options.until, options.tag, options.kind)
+    found = report.collect(Catalogue(paths), options.environments, fits, details=options.details)
+    print(json.dumps(found) if options.json else report.table(found, details=options.details))
+    return int(any("error" in entry for entry in found["environments"].values()))
+
+
+def _freshness(options: argparse.Namespace, paths: Paths) -> int:
+    from storage_node.catalogue import freshness  # noqa: PLC0415
+
+    found = freshness.collect(paths, options.max_age_hours)
+    print(json.dumps(found) if options.json else freshness.table(found))
+    return 0 if found["healthy"] else 1
+
+
+def _metrics(_: argparse.Namespace, paths: Paths) -> int:
+    from storage_node import atomic, status  # noqa: PLC0415
+    from storage_node.catalogue import freshness  # noqa: PLC0415
+
+    figures = freshness.metrics(freshness.collect(paths, 26.0), status.collect(paths))
+    atomic.write(paths.metrics, figures, 0o644)
+    return 0

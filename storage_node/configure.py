@@ -19,17 +19,19 @@ from storage_node.spec import Configure
 def apply(paths: Paths, spec: Configure, source: Path) -> dict[str, Any]:
     """Brings the node to the specification and says what was done; ``source`` is the running program's file."""
     firewall.refuse_lockout(spec.ssh, firewall.connection())
-    packages.ensure(paths)
+    packages.install_missing()
     device = disk.wait_for_device(paths.at(spec.device))
     with ThreadPoolExecutor() as pool:
         formatting = pool.submit(_own_disk, paths, spec, device)
         closing = pool.submit(_close, paths, spec)
+        checking = pool.submit(packages.require_restic, paths)
         installed = install.install(paths, source)
         restart_nfs = services.configure(paths)
         formatted = formatting.result()
         unit_changed = mount.write_units(paths, spec.data_path, spec.filesystem, OPTIONS)
         _mount(paths, spec, device, reload=unit_changed, restart_nfs=restart_nfs)
         closing.result()
+        checking.result()
     _greet_new_disk(paths)
     size = disk.wait_for_size(device, spec.size_gb)
     grown = disk.grow(paths.data, device)

@@ -11,7 +11,6 @@ import os
 import stat
 import struct
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +83,7 @@ def inspect(device: Path, filesystem: str) -> Found:
             last = _read(file.fileno(), max(0, size - MIB), min(size, MIB))
     except OSError as error:
         raise from_os(f"The data disk {device} cannot be read", error) from None
-    if first[:4] == b"XFSB" and first[_SB_UUID] == uuid.UUID(filesystem).bytes:
+    if first[:4] == b"XFSB" and first[_SB_UUID] == bytes.fromhex(filesystem.replace("-", "")):
         if first[_SB_INPROGRESS]:
             return Found("unfinished", "an interrupted format of this node's own file system")
         return Found("ours", "this node's own file system")

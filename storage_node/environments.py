@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from storage_node import exports, firewall, mount, node, passwords, repositories, status, users
+from storage_node.catalogue import cache
 from storage_node.errors import NodeError, from_os
 from storage_node.exports import Export
 from storage_node.paths import Paths
@@ -73,6 +74,7 @@ def _withdraw(paths: Paths, wanted: Mapping[str, Environment], problems: list[st
         try:
             if path.is_dir():
                 repositories.take_back(paths, Repository(path, path.stat().st_uid))
+            cache.forget(paths, name)
             passwords.withdraw(paths, name)
         except (files.UntrustworthyError, OSError) as error:
             problems.append(f"{name}: it could not be withdrawn: {error}.")

@@ -82,17 +82,22 @@ def apply(paths: Paths, exports: Iterable[Export]) -> bool:
     if not changed and in_force(paths) == expected(wanted):
         return False
     system.must(["exportfs", "-ra"], "Exporting the environments over NFS")
-    missing = expected(wanted).items() ^ in_force(paths).items()
-    if missing:
-        (path, client), _ = sorted(missing)[0]
+    there = in_force(paths)
+    for (path, client), writes in expected(wanted).items():
+        if there.pop((path, client), None) != writes:
+            raise NodeError(
+                f"The NFS server did not take the export of {path} to {client}; see `exportfs -v` on this node."
+            )
+    for path, client in there:
         raise NodeError(
-            f"The NFS server did not take the export of {path} to {client}; see `exportfs -v` on this node."
+            f"{path} is exported to {client} by something else on this node, which opens the environments to others; "
+            "take it out of /etc/exports and /etc/exports.d, then run `pulumi up` again."
         )
     return True
 
 
 def in_force(paths: Paths) -> dict[tuple[str, str], bool]:
-    """The exports below the shared directory that the server holds now: (path, client) to whether it may write."""
+    """The exports of the shared directory, what is in it and what holds it: (path, client) to whether it may write."""
     try:
         return parse(paths.export_table.read_text(), paths.data_path)
     except FileNotFoundError:
@@ -105,7 +110,7 @@ def parse(table: str, data_path: str) -> dict[tuple[str, str], bool]:
     for entry in table.splitlines():
         path, _, right = entry.partition("\t")
         client, _, options = right.partition("(")
-        if path.startswith(f"{data_path}/"):
+        if path.startswith(f"{data_path}/") or f"{data_path}/".startswith(f"{path.rstrip('/')}/"):
             found[path, _canonical(client)] = options.startswith("rw,")
     return found
 

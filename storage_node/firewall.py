@@ -6,10 +6,12 @@ network comes up. Other tables are left alone.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from storage_node import atomic, system
 from storage_node.errors import NodeError
@@ -105,25 +107,52 @@ def refuse_lockout(ssh: Iterable[Network], connection: str | None) -> None:
 
 
 def apply(paths: Paths, allowed: Iterable[Opening]) -> bool:
-    """Loads the ruleset and keeps it for the next boot; returns whether it differs from the last one.
+    """Loads the ruleset and keeps it for the next boot; returns whether anything had to be done.
 
     The file is written after the kernel has taken the rules, so that a ruleset it refuses never waits for a reboot.
     """
     text = render(allowed)
     atomic.link(paths.units / "sysinit.target.wants" / "nftables.service", "/usr/lib/systemd/system/nftables.service")
-    if paths.nftables.exists() and paths.nftables.read_text() == text and is_loaded():
+    if drift(paths, text) is None:
         return False
     candidate = paths.nftables.with_name("nftables.conf.new")
     atomic.write(candidate, text, 0o600)
     system.must(["nft", "-f", str(candidate)], "Loading the firewall")
     atomic.write(paths.nftables, text, 0o755)
     candidate.unlink()
+    atomic.write_private(_record(paths), _digest(text, _loaded() or ""))
     return True
 
 
-def is_loaded() -> bool:
-    """Whether our table is in the kernel."""
-    return system.run(["nft", "list", "table", "inet", TABLE]).status == 0
+def drift(paths: Paths, text: str) -> str | None:
+    """What is wrong with the firewall, in words; None when the kernel and the next boot have just this ruleset.
+
+    The kernel lists rules in words of its own, so what it listed right after loading is what it is compared with.
+    """
+    loaded = _loaded()
+    if loaded is None:
+        return "The firewall is not loaded."
+    if not paths.nftables.exists() or paths.nftables.read_text() != text:
+        return f"{paths.nftables} is not what this stack asks for."
+    try:
+        known = _record(paths).read_text()
+    except FileNotFoundError:
+        known = ""
+    return None if known == _digest(text, loaded) else "The firewall's rules are not those that were loaded."
+
+
+def _loaded() -> str | None:
+    """Our table as the kernel has it, without counters; None when it has none."""
+    result = system.run(["nft", "-s", "list", "table", "inet", TABLE])
+    return None if result.status else result.stdout
+
+
+def _record(paths: Paths) -> Path:
+    return paths.settings / "firewall"
+
+
+def _digest(text: str, loaded: str) -> str:
+    return hashlib.sha256(f"{text}\0{loaded}".encode()).hexdigest()
 
 
 def connection() -> str | None:

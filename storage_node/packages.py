@@ -25,8 +25,8 @@ OLDEST_RESTIC = (0, 17)
 INSTALL_SECONDS = 900.0
 
 
-def ensure(paths: Paths) -> None:
-    """Installs what is missing; raises NodeError when that fails or restic is too old."""
+def install_missing() -> None:
+    """Installs what is missing; raises NodeError when that fails."""
     missing = sorted(package for program, package in NEEDED.items() if not which(program))
     if missing:
         environment = {"DEBIAN_FRONTEND": "noninteractive"}
@@ -37,6 +37,10 @@ def ensure(paths: Paths) -> None:
                     f"This node lacks the packages {', '.join(missing)} and cannot install them: {done.last_words}. "
                     "Debian 13 with access to its package mirror is needed."
                 )
+
+
+def require_restic(paths: Paths) -> None:
+    """Raises NodeError when restic is too old."""
     version = restic_version(paths)
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if numbers < OLDEST_RESTIC:

@@ -72,6 +72,11 @@ class Paths:
         return self.at("/var/cache/storage-node")
 
     @property
+    def metrics(self) -> Path:
+        """Where Debian's node exporter for Prometheus looks for figures of others."""
+        return self.at("/var/lib/prometheus/node-exporter/backup-storage.prom")
+
+    @property
     def lock(self) -> Path:
         """Held by the step that is changing the node."""
         return self.at("/run/storage-node.lock")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from storage_node import atomic, mount, names, node, passwords, repositories, usage
+from storage_node.catalogue import cache
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 
@@ -45,6 +46,7 @@ def apply(paths: Paths, environment: str, confirmed: str | None) -> dict[str, An
         path.rename(doomed)
         atomic.sync_directory(paths.data)
         repositories.remove_tree(doomed)
+    cache.forget(paths, environment)
     for file in (paths.withdrawn / environment, paths.passwords / environment):
         atomic.remove(file)
     for reader in passwords.readers(paths, environment):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage_node import atomic, passwords, users
+from storage_node.catalogue import cache
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 from storage_node.restic import command, files, keys
@@ -88,12 +89,12 @@ def _create(paths: Paths, repository: Repository, password: str) -> None:
     unfinished.path.mkdir(mode=0o700)
     os.chown(unfinished.path, repository.uid, repository.uid)
     command.init(unfinished, password)
-    opened = keys.find(keys.in_repository(unfinished), password)
-    if opened is None:
+    made = keys.in_repository(unfinished)
+    if len(made) != 1:
         raise NodeError(
-            f"{repository.name}: the new repository does not open with its password; run `pulumi up` again."
+            f"{repository.name}: restic left {len(made)} keys in the new repository; run `pulumi up` again."
         )
-    keys.label(unfinished, opened[0], keys.ENVIRONMENT)
+    keys.label(unfinished, made[0], keys.ENVIRONMENT)
     unfinished.path.rename(repository.path)
     atomic.sync_directory(paths.data)
     passwords.write(paths.passwords / repository.name, password)
@@ -131,6 +132,7 @@ def _settle_password(paths: Paths, repository: Repository, wanted: str) -> bool:
     if _owner(repository.path) != repository.uid:
         users.give(repository.path, repository.uid)
     passwords.write(paths.passwords / name, wanted)
+    cache.learn(paths, name, current.id, opened[1])
     keys.remove(repository, _others(repository, keys.ENVIRONMENT, current))
     return {key.id for key in keys.in_repository(repository)} != {key.id for key in before}
 

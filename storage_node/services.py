@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 from storage_node import atomic, system
 from storage_node.errors import NodeError
@@ -40,6 +41,29 @@ PermitRootLogin prohibit-password
 X11Forwarding no
 """
 
+_METRICS_SERVICE = """\
+[Unit]
+Description=Backup storage: figures for monitoring
+
+[Service]
+Type=oneshot
+Nice=10
+ExecStart=/usr/local/sbin/storage-node metrics
+"""
+
+_METRICS_TIMER = """\
+[Unit]
+Description=Backup storage: figures for monitoring
+
+[Timer]
+OnBootSec=2min
+OnUnitActiveSec=5min
+
+[Install]
+WantedBy=timers.target
+"""
+
+METRICS_TIMER = "storage-node-metrics.timer"
 NFS_SERVER = "nfs-server.service"
 # The first that is installed keeps the time; both at once would fight.
 TIME_SERVICES = ("chrony.service", "ntpsec.service", "systemd-timesyncd.service")
@@ -48,13 +72,24 @@ TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
 UNWANTED = ("rpcbind.service", "rpcbind.socket", "rpc-statd.service", "rpc-statd-notify.service", "nfs-blkmap.service")
 
 
+def files(paths: Paths) -> dict[Path, str]:
+    """The configuration files of ours and what is in them."""
+    found = {
+        paths.nfs_conf: _NFS_CONF,
+        # The first value wins in sshd_config, and its drop-ins are read in the order of their names.
+        paths.at("/etc/ssh/sshd_config.d/10-backup-storage.conf"): _SSHD,
+        paths.units / "storage-node-metrics.service": _METRICS_SERVICE,
+        paths.units / METRICS_TIMER: _METRICS_TIMER,
+    }
+    if paths.at("/etc/apt").is_dir():
+        found[paths.at("/etc/apt/apt.conf.d/52backup-storage")] = _UPDATES
+    return found
+
+
 def configure(paths: Paths) -> bool:
     """Writes the configuration files and links; returns whether the NFS server's own settings changed."""
-    restart_nfs = atomic.write(paths.nfs_conf, _NFS_CONF)
-    if paths.at("/etc/apt").is_dir():
-        atomic.write(paths.at("/etc/apt/apt.conf.d/52backup-storage"), _UPDATES)
-    # The first value wins in sshd_config, and its drop-ins are read in the order of their names.
-    if atomic.write(paths.at("/etc/ssh/sshd_config.d/10-backup-storage.conf"), _SSHD):
+    changed = {path for path, content in files(paths).items() if atomic.write(path, content)}
+    if any("sshd_config.d" in path.parts for path in changed):
         _reload_sshd(paths)
     for unit in UNWANTED:
         atomic.link(paths.units / unit, "/dev/null")
@@ -62,15 +97,16 @@ def configure(paths: Paths) -> bool:
         target = "timers.target.wants" if unit.endswith(".timer") else "multi-user.target.wants"
         if "timesyncd" in unit:
             target = "sysinit.target.wants"
-        atomic.link(paths.units / target / unit, f"/usr/lib/systemd/system/{unit}")
-    return restart_nfs
+        place = "/etc" if unit == METRICS_TIMER else "/usr/lib"
+        atomic.link(paths.units / target / unit, f"{place}/systemd/system/{unit}")
+    return paths.nfs_conf in changed
 
 
 def running(paths: Paths) -> list[str]:
     """The units that have to run on this node."""
     time = next((unit for unit in TIME_SERVICES if (paths.vendor_units / unit).exists()), None)
     timers = [unit for unit in TIMERS if (paths.vendor_units / unit).exists()]
-    return [NFS_SERVER, *([time] if time else []), *timers]
+    return [NFS_SERVER, *([time] if time else []), METRICS_TIMER, *timers]
 
 
 def start(paths: Paths, more: Sequence[str], *, reload: bool, restart_nfs: bool) -> None:

@@ -6,11 +6,11 @@ Facts are asked for each time, from the kernel where it has them; programs are s
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from storage_node import exports, firewall, install, mount, node, packages, passwords, services, system, usage
 from storage_node.errors import NodeError
+from storage_node.node import Node
 from storage_node.paths import Paths
 
 # Below this share of free space a prune, which needs room for what it repacks, may fail.
@@ -23,7 +23,7 @@ def collect(paths: Paths, *, walk: bool = False) -> dict[str, Any]:
     problems: list[str] = []
     data = _data(paths, problems)
     found: dict[str, Any] = {"node": settings.name, "healthy": False, "problems": problems, "data": data}
-    found["services"] = _services(paths, problems)
+    found["services"] = _services(paths, settings, problems)
     found["exports"] = _exports(paths, problems)
     found["environments"] = _environments(paths, problems, walk=walk) if data["mounted"] else {}
     found["program"] = _program(paths, settings.program, problems)
@@ -47,7 +47,7 @@ def _data(paths: Paths, problems: list[str]) -> dict[str, Any]:
     return {"mounted": True, "filesystem": mounted.kind, "totalBytes": total, "freeBytes": free}
 
 
-def _services(paths: Paths, problems: list[str]) -> dict[str, str]:
+def _services(paths: Paths, settings: Node, problems: list[str]) -> dict[str, str]:
     states: dict[str, str] = {}
     if services.has_systemd(paths):
         units = services.running(paths)
@@ -55,10 +55,14 @@ def _services(paths: Paths, problems: list[str]) -> dict[str, str]:
         words = system.run(["systemctl", "is-active", *units]).stdout.split()
         states.update(zip(units, words, strict=False))
         problems.extend(f"{unit} is {state}." for unit, state in states.items() if state != "active")
-    loaded = firewall.is_loaded()
-    states["firewall"] = "active" if loaded else "inactive"
-    if not loaded:
-        problems.append("The firewall is not loaded.")
+    wanted = firewall.render(firewall.openings(settings.ssh, exports.clients(node.access(paths))))
+    wrong = firewall.drift(paths, wanted)
+    states["firewall"] = "changed" if wrong else "active"
+    if wrong:
+        problems.append(wrong)
+    for path, content in services.files(paths).items():
+        if not path.exists() or path.read_text(errors="replace") != content:
+            problems.append(f"{path} is not what this stack asks for.")
     return states
 
 
@@ -75,24 +79,17 @@ def _exports(paths: Paths, problems: list[str]) -> int:
 
 
 def _environments(paths: Paths, problems: list[str], *, walk: bool) -> dict[str, dict[str, Any]]:
-    device = _device_of(paths.data)
     found: dict[str, dict[str, Any]] = {}
     for name in passwords.active(paths):
         path = paths.repository(name)
         if not (path / "config").exists():
             problems.append(f"{name}: its repository {path} is missing.")
             continue
-        used = usage.of_user(device, path.stat().st_uid) if device else None
+        used = usage.of_directory(path)
         if used is None and walk:
             used = usage.by_walking(path)
         found[name] = {"usageBytes": used}
     return found
-
-
-def _device_of(place: Path) -> Path | None:
-    number = place.stat().st_dev
-    link = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
-    return Path("/dev") / link.resolve().name if link.exists() else None
 
 
 def _program(paths: Paths, expected: str, problems: list[str]) -> str | None:

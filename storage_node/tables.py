@@ -18,6 +18,11 @@ def size(count: int | None) -> str:
     return f"{value:.1f} TB"
 
 
+def printable(text: str) -> str:
+    """Text from a repository, which its clients write, without what could command a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def columns(rows: Sequence[Sequence[str]]) -> str:
     """Rows as left-aligned columns with two spaces between; the first row is the heading."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

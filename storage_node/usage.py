@@ -17,6 +17,22 @@ _BLOCKS_AT = 40
 _LENGTH = 112
 
 
+def of_directory(directory: Path) -> int | None:
+    """Bytes that belong to the user who owns a directory; None where the file system keeps no account."""
+    try:
+        status = directory.stat()
+    except FileNotFoundError:
+        return None
+    device = _device(os.major(status.st_dev), os.minor(status.st_dev))
+    return of_user(device, status.st_uid) if device else None
+
+
+@functools.cache
+def _device(major: int, minor: int) -> Path | None:
+    link = Path(f"/sys/dev/block/{major}:{minor}")
+    return Path("/dev") / link.resolve().name if link.exists() else None
+
+
 def of_user(device: Path, uid: int) -> int | None:
     """Bytes on the disk that belong to a user; None where the file system keeps no account."""
     buffer = ctypes.create_string_buffer(_LENGTH)

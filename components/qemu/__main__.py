@@ -1,6 +1,7 @@
 """``python -m components.qemu``: set-up for the local platform, and a look at its machines by hand."""
 
 import argparse
+import os
 import sys
 import time
 
@@ -71,12 +72,17 @@ def main() -> int:
     commands.add_parser("switch", help="serve a stack's network").add_argument("directory")
     options = parser.parse_args()
     if options.command == "switch":
-        return switch.main(options.directory)
+        # By its own file, which is how the switch of a directory is told from other processes.
+        os.chdir(options.directory)
+        os.execv(sys.executable, [sys.executable, "-I", switch.__file__])  # noqa: S606 - there is no shell to it
     try:
         options.run(options)
     except (host.HostError, image.ImageError, network.NetworkError, MachineError, DiskError, ValueError) as error:
         print(f"{parser.prog} {options.command}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"{parser.prog} {options.command}: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -4,16 +4,14 @@ import os
 from functools import cache
 from pathlib import Path
 
-from components.qemu import credentials
+from components.qemu import credentials, process, qmp
 from components.qemu.definition import Definition
 from components.qemu.disk import serial_of
 from components.qemu.switch import SOCKET, SUFFIX, hardware_address
 
-PROGRAM = "qemu-system-x86_64"
 ROOT_DISK = "root.qcow2"
 PID_FILE = "qemu.pid"
 CONSOLE = "console.log"
-MONITOR = "qmp"
 
 # The neighbours of a machine's directory (see layout), as seen from it.
 IMAGES, DISKS, NETWORK = "../../images", "../../disks", "../../network"
@@ -56,7 +54,7 @@ def arguments(definition: Definition) -> list[str]:
     private = definition.private_address
     port = f"{NETWORK}/{private}{SUFFIX}"
     kernel_line = f"{KERNEL_LINE} systemd.hostname={definition.name} node.identity={definition.identity}"
-    line = [PROGRAM, "-name", definition.name, "-nodefaults", "-no-user-config", "-display", "none"]
+    line = [process.QEMU, "-name", definition.name, "-nodefaults", "-no-user-config", "-display", "none"]
     line += ["-M", "q35,usb=off", *accelerator(), "-smp", str(definition.cpus), "-m", str(definition.memory_mb)]
     line += ["-kernel", f"{IMAGES}/{definition.image}/vmlinuz", "-initrd", f"{IMAGES}/{definition.image}/initrd"]
     line += ["-append", kernel_line]
@@ -72,7 +70,7 @@ def arguments(definition: Definition) -> list[str]:
     line += ["-device", f"virtio-net-pci,netdev=storage,mac={hardware},host_mtu=9000,romfile="]
     line += ["-smbios", f"type=11,path={credentials.DIRECTORY}/{credentials.NAME}"]
     line += ["-device", "virtio-rng-pci", "-serial", f"file:{CONSOLE}", "-pidfile", PID_FILE]
-    return [*line, "-qmp", f"unix:{MONITOR},server=on,wait=off"]
+    return [*line, "-qmp", f"unix:{qmp.SOCKET},server=on,wait=off"]
 
 
 def port_socket(network: Path, definition: Definition) -> Path:

@@ -22,9 +22,6 @@ BUILD_TOOLS = {
 # Building without root needs other user ids to give to files.
 ROOTLESS_TOOLS = {"newuidmap": "uidmap", "fakeroot": "fakeroot"}
 
-# Some of them are for administrators and not on everyone's PATH.
-_SEARCH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
-
 
 class HostError(RuntimeError):
     """The host lacks something that could not be installed."""
@@ -62,7 +59,7 @@ def setup(progress: Callable[[str], None]) -> None:
 
 
 def _present(tool: str) -> bool:
-    return Path(tool).exists() if tool.startswith("/") else shutil.which(tool, path=_SEARCH) is not None
+    return Path(tool).exists() if tool.startswith("/") else shutil.which(tool, path=image.tool_path()) is not None
 
 
 def _privilege() -> list[str] | None:

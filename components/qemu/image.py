@@ -49,6 +49,11 @@ class Image:
         return self.directory / "restic"
 
 
+def tool_path() -> str:
+    """Where the tools are looked for: some are for administrators and not on everyone's PATH."""
+    return os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
+
+
 def cache_directory() -> Path:
     """Where images are kept, outside any checkout."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -168,6 +173,7 @@ def _run(command: list[str], progress: Progress) -> None:
     with subprocess.Popen(
         # Killed with this process, however that ends.
         ["setpriv", "--pdeathsig", "KILL", *command],
+        env={**os.environ, "PATH": tool_path()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -181,5 +187,6 @@ def _run(command: list[str], progress: Progress) -> None:
                 progress(line[3:].strip())
     if process.returncode != 0:
         tail = "\n".join(said[-15:])
-        program = next(word for word in command if word in ("mmdebstrap", "tar", "mkfs.ext4", "qemu-img"))
+        wrapped = (word for word in command if word in ("mmdebstrap", "tar", "mkfs.ext4"))
+        program = next(wrapped, command[0])
         raise ImageError(f"building the node image failed: {program} ended with status {process.returncode}:\n{tail}")

@@ -1,10 +1,7 @@
 """The life of one machine: defined, started, waited for, stopped, deleted. Every step may be repeated."""
 
-import os
-import shutil
 import signal
 import socket
-import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +12,7 @@ from pathlib import Path
 
 from psutil import Process
 
-from components.qemu import command, credentials, files, network, process, qmp, ready
+from components.qemu import command, credentials, files, network, process, qmp, ready, root_disk
 from components.qemu.definition import SSH_PORT, Definition, MachineSpec, identity, loopback_address
 from components.qemu.image import Image
 from components.qemu.layout import StackDirectory
@@ -58,27 +55,32 @@ class Machine:
         """Whether its QEMU is alive, wherever its boot has got to."""
         return process.find(self.directory, process.QEMU) is not None
 
-    def is_current(self) -> bool:
-        """Whether it runs, as it is defined, with the data disks that are there now."""
+    def has_its_disks(self) -> bool:
+        """Whether it runs with the data disks that are there now: one made anew under an old name is another disk."""
         definition, running = self.definition, process.find(self.directory, process.QEMU)
-        return definition is not None and running is not None and self._matches(definition, running)
+        if definition is None or running is None:
+            return False
+        disks = [self.stack.disk(name) for name in definition.disks]
+        opened = {(stat.st_dev, stat.st_ino) for stat in process.open_files(running)}
+        return all(disk.exists() and (disk.stat().st_dev, disk.stat().st_ino) in opened for disk in disks)
 
     def define(self, spec: MachineSpec, image: Image, owner: str = "") -> Definition:
         """Write down what the machine is. An existing one keeps its root disk, its image and its addresses.
 
         ``owner`` is noted when given: whoever defines the machine with one takes it over.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, exist_ok=True)
         with self._locked():
             before = self.definition
             self._refuse_taken_address(spec)
-            digest = before.image if before else _adopt_image(self.stack, image)
+            digest = before.image if before else root_disk.adopt(self.stack, image)
             root = self.directory / command.ROOT_DISK
             fresh = before is None or not root.exists()
             if fresh:
                 self.kill()
                 root.unlink(missing_ok=True)
-                _overlay(root, f"../../images/{digest}/{image.disk.name}")
+                root_disk.make(root, f"{command.IMAGES}/{digest}/{image.disk.name}")
             definition = Definition(
                 name=self.name,
                 instance=uuid.uuid4().hex if before is None or fresh else before.instance,
@@ -104,10 +106,10 @@ class Machine:
                 if not self.stack.disk(name).exists():
                     raise MachineError(f"machine {self.name}: its disk {name} is gone: {self.stack.disk(name)}")
             if (running := process.find(self.directory, process.QEMU)) is not None:
-                if self._matches(definition, running):
+                if running.cmdline() == command.arguments(definition) and self.has_its_disks():
                     return
                 self._stop(running)
-            for stale in (command.port_socket(self.stack.network, definition), self.directory / command.MONITOR):
+            for stale in (command.port_socket(self.stack.network, definition), self.directory / qmp.SOCKET):
                 stale.unlink(missing_ok=True)
             self._launch(command.arguments(definition))
 
@@ -141,14 +143,6 @@ class Machine:
             command.port_socket(self.stack.network, definition).unlink(missing_ok=True)
         files.remove_tree(self.directory)
 
-    def _matches(self, definition: Definition, running: Process) -> bool:
-        if running.cmdline() != command.arguments(definition):
-            return False
-        # A disk that was deleted and made anew is another disk, though its name is the same.
-        disks = [self.stack.disk(name) for name in definition.disks]
-        opened = {(stat.st_dev, stat.st_ino) for stat in process.open_files(running)}
-        return all(disk.exists() and (disk.stat().st_dev, disk.stat().st_ino) in opened for disk in disks)
-
     def _defined(self) -> Definition:
         if (definition := self.definition) is None:
             raise MachineError(f"machine {self.name} does not exist in {self.stack.root}")
@@ -163,30 +157,18 @@ class Machine:
 
     def _launch(self, words: list[str]) -> None:
         log = self.directory / "qemu.log"
-        with log.open("wb") as output:
-            started = subprocess.Popen(
-                words,
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                # What the guest is told stays with this user, as does its console.
-                umask=0o077,
-            )
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if started.poll() is not None:
-                raise MachineError(
-                    f"machine {self.name} did not start: QEMU ended with status {started.returncode}: "
-                    f"{log.read_text(errors='replace').strip()}"
-                )
-            try:
-                qmp.execute(self.directory, "query-status")
-            except qmp.QmpError:
-                time.sleep(0.05)
-                continue
-            return
+        with process.started(words, self.directory, log) as has_ended:
+            while time.monotonic() < deadline:
+                if has_ended():
+                    said = log.read_text(errors="replace").strip()
+                    raise MachineError(f"machine {self.name} did not start: QEMU ended: {said}")
+                try:
+                    qmp.execute(self.directory, "query-status")
+                except qmp.QmpError:
+                    time.sleep(0.05)
+                    continue
+                return
         raise MachineError(f"machine {self.name}: QEMU runs, but its monitor did not answer in {START_SECONDS:.0f} s")
 
     def _stop(self, running: Process) -> None:
@@ -217,39 +199,6 @@ class Machine:
         with (self.directory / "lock").open("w") as lock:
             flock(lock, LOCK_EX)
             yield
-
-
-def _adopt_image(stack: StackDirectory, image: Image) -> str:
-    """Keep the image within the stack, so that a cache that is emptied takes no machine's root disk away."""
-    kept = stack.images / image.directory.name
-    if not kept.exists():
-        making = stack.images / f"making-{os.getpid()}"
-        shutil.rmtree(making, ignore_errors=True)
-        shutil.copytree(image.directory, making, copy_function=_link_or_copy)
-        try:
-            making.rename(kept)
-        except OSError:
-            # Another machine of the stack was quicker.
-            shutil.rmtree(making)
-    return kept.name
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-
-
-def _overlay(path: Path, backing: str) -> None:
-    """An empty root disk on top of the image, which it names relative to itself."""
-    subprocess.run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-b", backing, "-F", "qcow2", path.name],
-        cwd=path.parent,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=True,
-    )
 
 
 def _free_address(place: str) -> str:

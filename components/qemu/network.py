@@ -1,14 +1,17 @@
 """The switch process of a stack: started, found and stopped."""
 
 import signal
-import subprocess
+import socket
 import sys
 import time
+import uuid
 from pathlib import Path
 
-from components.qemu import process, switch
+from components.qemu import files, process, sockets, switch
 
 START_SECONDS = 20.0
+
+OWNER = "owner"
 
 
 class NetworkError(RuntimeError):
@@ -20,26 +23,44 @@ def is_running(network: Path) -> bool:
     return network.is_dir() and process.find(network, process.SWITCH) is not None
 
 
+def claim(network: Path) -> str:
+    """Take the network over; what says so. Whoever claimed it last may end it."""
+    network.mkdir(parents=True, exist_ok=True)
+    mark = uuid.uuid4().hex
+    files.write(network / OWNER, mark, 0o644)
+    return mark
+
+
+def owner(network: Path) -> str | None:
+    """Who claimed the network last, or None when nobody did."""
+    try:
+        return (network / OWNER).read_text()
+    except FileNotFoundError:
+        return None
+
+
+def _answers(network: Path) -> bool:
+    """Whether somebody holds the switch's socket. Its file alone may be what a killed switch left."""
+    try:
+        sockets.connect(network, switch.SOCKET, socket.SOCK_DGRAM, START_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
 def start(network: Path) -> None:
     """Start the switch unless it runs; it outlives the caller. Raises NetworkError."""
     network.mkdir(parents=True, exist_ok=True)
     log = network / "switch.log"
     deadline = time.monotonic() + START_SECONDS
-    while not (is_running(network) and (network / switch.SOCKET).is_socket()):
+    while not (is_running(network) and _answers(network)):
         # Another caller may start it at the same moment: its own lock lets one of them win.
-        with log.open("ab") as output:
-            started = subprocess.Popen(
-                [sys.executable, "-I", switch.__file__],
-                cwd=network,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        while time.monotonic() < deadline and started.poll() is None:
-            if (network / switch.SOCKET).is_socket() and is_running(network):
-                return
-            time.sleep(0.02)
+        words = [sys.executable, "-I", switch.__file__]
+        with process.started(words, network, log) as has_ended:
+            while time.monotonic() < deadline and not has_ended():
+                if _answers(network):
+                    return
+                time.sleep(0.02)
         if time.monotonic() >= deadline:
             said = log.read_text(errors="replace")[-500:]
             raise NetworkError(f"the network's switch in {network} did not start: {said}")

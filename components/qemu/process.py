@@ -5,14 +5,17 @@ own record of working directories tells them apart, follows a project that is mo
 """
 
 import os
+import select
 import signal
+import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
-QEMU = "qemu-system"
+QEMU = "qemu-system-x86_64"
 SWITCH = "switch.py"
 
 # The kernel marks a working directory that was removed under a process so.
@@ -25,11 +28,44 @@ def find(directory: Path, program: str) -> psutil.Process | None:
     for process in psutil.process_iter():
         try:
             working = str(Path(f"/proc/{process.pid}/cwd").readlink()).removesuffix(_REMOVED)
-            if working == inside and any(program in Path(word).name for word in process.cmdline()[:4]):
+            if working == inside and _program(process.cmdline()) == program:
                 return process
         except (OSError, psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return None
+
+
+@contextmanager
+def started(words: list[str], directory: Path, log: Path) -> Iterator[Callable[[], bool]]:
+    """Start a program that outlives the caller; yields whether it has ended already.
+
+    It works inside the directory, writes to the log, and what it makes is its user's only. It is nobody's child,
+    so nobody has to wait for its end.
+    """
+    # The program holds the other end for as long as it lives.
+    alive, held = os.pipe()
+    try:
+        with log.open("wb") as output:
+            subprocess.run(
+                ["setsid", "--fork", *words],
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(held,),
+                umask=0o077,
+                check=True,
+            )
+        os.close(held)
+        yield lambda: bool(select.select([alive], [], [], 0)[0])
+    finally:
+        os.close(alive)
+
+
+def _program(words: list[str]) -> str:
+    """What a command line runs: its first word, or the script that Python was given with ``-I``."""
+    named = words[2:3] if words[1:2] == ["-I"] else words[:1]
+    return Path(named[0]).name if named else ""
 
 
 def open_files(process: psutil.Process) -> list[os.stat_result]:

@@ -57,8 +57,10 @@ class NetworkProvider(_Provider):
 
     @override
     def create(self, props: Props) -> CreateResult:
-        network.start(StackDirectory.of(props["root"]).network)
-        return CreateResult(props["name"], {**props, "running": True})
+        directory = StackDirectory.of(props["root"]).network
+        owner = network.claim(directory)
+        network.start(directory)
+        return CreateResult(props["name"], {**props, "running": True, "owner": owner})
 
     @override
     def read(self, id_: str, props: Props) -> ReadResult:
@@ -71,13 +73,16 @@ class NetworkProvider(_Provider):
         return _difference(olds, news, (), off or olds.get("running") is False)
 
     @override
-    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
+    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         network.start(StackDirectory.of(news["root"]).network)
-        return UpdateResult({**news, "running": True})
+        return UpdateResult({**news, "running": True, "owner": olds.get("owner")})
 
     @override
     def delete(self, _id: str, props: Props) -> None:
         stack = StackDirectory.of(props["root"])
+        # After a resource was renamed, its successor has adopted the network before the old one is deleted.
+        if network.owner(stack.network) not in (None, props.get("owner")):
+            return
         for name in leftovers.sweep(stack):
             tell(f"disk {name} holds data and is kept in {stack.root}", passing=False)
 
@@ -180,12 +185,9 @@ class MachineProvider(_Provider):
             amiss = not machine.is_running()
             if amiss:
                 tell(f"machine {machine.name} is off; `pulumi up` starts it", passing=False)
-            elif not machine.is_current():
+            elif not machine.has_its_disks():
                 amiss = True
-                tell(
-                    f"machine {machine.name} runs differently than it is defined; `pulumi up` restarts it",
-                    passing=False,
-                )
+                tell(f"machine {machine.name} runs without its present disk; `pulumi up` restarts it", passing=False)
         return _difference(olds, news, in_place, amiss or olds.get("running") is False)
 
     @override

@@ -1,10 +1,14 @@
 """The QEMU machine protocol: one command, one answer (QEMU documentation: QMP reference)."""
 
 import json
-import os
 import socket
 from pathlib import Path
 from typing import Any
+
+from components.qemu import sockets
+
+# The monitor's name in the machine's directory.
+SOCKET = "qmp"
 
 # Long enough for a snapshot of a machine's memory; every other command answers at once.
 TIMEOUT_SECONDS = 120.0
@@ -17,7 +21,10 @@ class QmpError(RuntimeError):
 def execute(machine: Path, command: str, **arguments: Any) -> Any:
     """The answer of the machine whose directory this is. Raises QmpError."""
     try:
-        with _connect(machine) as connection, connection.makefile("rw", encoding="utf-8") as stream:
+        with (
+            sockets.connect(machine, SOCKET, socket.SOCK_STREAM, TIMEOUT_SECONDS) as connection,
+            connection.makefile("rw", encoding="utf-8") as stream,
+        ):
             _answer(stream, greeting=True)
             for request in (
                 {"execute": "qmp_capabilities"},
@@ -39,22 +46,6 @@ def human(machine: Path, line: str) -> str:
     if said.startswith("Error"):
         raise QmpError(f"machine {machine.name}: {line}: {said}")
     return said
-
-
-def _connect(machine: Path) -> socket.socket:
-    # A socket's path has at most 107 bytes; through the open directory it is short whatever the project's path is.
-    directory = os.open(machine, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(TIMEOUT_SECONDS)
-        try:
-            connection.connect(f"/proc/self/fd/{directory}/qmp")
-        except OSError:
-            connection.close()
-            raise
-    finally:
-        os.close(directory)
-    return connection
 
 
 def _answer(stream: Any, greeting: bool = False) -> dict[str, Any]:

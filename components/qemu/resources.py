@@ -37,7 +37,7 @@ class Network(_Part, module="qemu", name="Network"):
     running: Output[bool]
 
     def __init__(self, name: str, root: str, opts: ResourceOptions | None = None) -> None:
-        props = {"root": root, "name": name, "running": None}
+        props = {"root": root, "name": name, "running": None, "owner": None}
         super().__init__(NetworkProvider(), name, props, _one_at_a_time(opts))
 
 

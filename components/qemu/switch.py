@@ -10,11 +10,11 @@ address, so no machine can take a neighbour's place on this network.
 """
 
 import errno
-import os
 import selectors
 import signal
 import socket
 import sys
+import time
 from collections import deque
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
@@ -31,6 +31,10 @@ BACKLOG_FRAMES = 512
 
 # How often the switch looks whether its directory still exists.
 CHECK_SECONDS = 5.0
+
+# A switch to which no machine was connected for so long ends: an engine that was killed between making the network
+# and noting it leaves nobody else to end it. A machine that starts brings the switch back.
+IDLE_SECONDS = 900.0
 
 _IPV4, _ARP = b"\x08\x00", b"\x08\x06"
 
@@ -103,8 +107,12 @@ class Switch:
         self.selector.register(self.inlet, selectors.EVENT_READ)
 
     def serve(self) -> None:
-        """Forward until the directory is removed."""
-        while Path().stat().st_nlink > 0:
+        """Forward until the directory is removed or nobody is there."""
+        in_use = checked = time.monotonic()
+        while Path().stat().st_nlink > 0 and time.monotonic() - in_use < IDLE_SECONDS:
+            if time.monotonic() - checked > CHECK_SECONDS:
+                checked = time.monotonic()
+                in_use = checked if self._all() else in_use
             for key, _ in self.selector.select(CHECK_SECONDS):
                 if key.data is None:
                     self._receive()
@@ -131,8 +139,7 @@ class Switch:
             port = self._port(f"{socket.inet_ntoa(target[2:])}{SUFFIX}")
             targets = [port] if port is not None else []
         else:
-            names = [path.name for path in Path().glob(f"*{SUFFIX}")]
-            targets = [port for name in names if (port := self._port(name)) is not None]
+            targets = self._all()
         for port in targets:
             if port is source:
                 continue
@@ -141,6 +148,11 @@ class Switch:
                 self._drop(port)
             elif port.backlog and not waiting:
                 self.selector.register(port.socket, selectors.EVENT_WRITE, port)
+
+    def _all(self) -> list[Port]:
+        """Every machine that is connected now."""
+        names = [path.name for path in Path().glob(f"*{SUFFIX}")]
+        return [port for name in names if (port := self._port(name)) is not None]
 
     def _port(self, name: str) -> Port | None:
         """The port of that name: known, or found now. Ports come and go with the machines."""
@@ -158,9 +170,8 @@ class Switch:
             port.socket.close()
 
 
-def main(directory: str) -> int:
-    """Serve the network in this directory until told to stop (SIGTERM). One process a directory."""
-    os.chdir(directory)
+def main() -> int:
+    """Serve the network in the working directory until told to stop (SIGTERM). One process a directory."""
     with Path("switch.lock").open("w") as lock:
         try:
             flock(lock, LOCK_EX | LOCK_NB)
@@ -173,4 +184,4 @@ def main(directory: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "."))
+    sys.exit(main())

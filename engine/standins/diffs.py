@@ -24,6 +24,11 @@ def render_path(path: Path) -> str:
     return text
 
 
+def property_of(path: str) -> str:
+    """The top-level property that a path is in."""
+    return path.partition(".")[0].partition("[")[0]
+
+
 def _same_content(old: Any, new: Any) -> bool:
     """Whether two assets or archives hold the same content; the engine has hashed both."""
     return bool(old.get("hash")) and old.get("hash") == new.get("hash")

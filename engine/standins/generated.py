@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
-from engine.standins.diffs import differences
+from engine.standins.diffs import differences, property_of
 from engine.standins.resource import Call, Diff, ProviderError, Resource
 from engine.standins.values import UNKNOWN, Properties, Secret, has_secret, has_unknown, plain
 
@@ -38,16 +38,16 @@ class Generated(Resource):
         ignored = {"id", *self.computed} - settled.keys()
         old = {key: value for key, value in state.items() if key not in ignored and not key.startswith("__")}
         changes = differences(_opened(old), _opened(settled))
-        replaces = {path for path in changes if path.partition(".")[0].partition("[")[0] not in self.no_replace}
+        replaces = {path for path in changes if property_of(path) not in self.no_replace}
         return Diff(changes, replaces)
 
     async def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
         """Generate it."""
         settled = self.settle(inputs)
         if call.preview or has_unknown(settled):
-            return "", settled | {key: self._marked(key, UNKNOWN) for key in self.computed}
+            return "", settled | {"id": UNKNOWN} | {key: self._marked(key, UNKNOWN) for key in self.computed}
         identifier, made = await asyncio.to_thread(self.generate, plain(settled))
-        return identifier, settled | {key: self._marked(key, value) for key, value in made.items()}
+        return identifier, settled | {"id": identifier} | {key: self._marked(key, value) for key, value in made.items()}
 
     async def update(self, call: Call, identifier: str, state: Properties, inputs: Properties) -> Properties:
         """Take over inputs that do not touch what was generated."""
@@ -63,7 +63,7 @@ class Generated(Resource):
         if state:
             return identifier, inputs, state
         identifier, outputs = await asyncio.to_thread(self.adopt, identifier)
-        state = {key: self._marked(key, value) for key, value in outputs.items()}
+        state = {key: self._marked(key, value) for key, value in outputs.items()} | {"id": identifier}
         given = {key: value for key, value in state.items() if key not in self.computed and key != "id"}
         return identifier, given, state
 

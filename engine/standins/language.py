@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import threading
 from concurrent import futures
 from importlib import metadata
@@ -22,7 +23,7 @@ from typing import Any
 import grpc  # type: ignore[import-untyped]
 from google.protobuf import empty_pb2, json_format  # type: ignore[import-untyped]
 
-from engine.standins import protocol
+from engine.standins import orphan, protocol
 
 PROGRAM = Path(__file__).with_name("program.py")
 SHOWN_ALREADY = 32
@@ -41,6 +42,22 @@ def interpreter(options: dict[str, Any], root: str) -> str:
             f'environment at "{found.parent.parent}"; run `pulumi install` (or `make up`) to make it'
         )
     return str(found)
+
+
+def installed_packages() -> list[dict[str, str]]:
+    """The SDK packages beside this one whose plugin is in the plugin cache.
+
+    The engine downloads what is named here and missing; where this host stands in for the real one that cannot
+    work, so a package whose plugin is missing is left to fail when the program uses it.
+    """
+    cache = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi", "plugins")
+    packages = []
+    for path in sorted(Path(sysconfig.get_path("purelib")).glob("*/pulumi-plugin.json")):
+        about = json.loads(path.read_text())
+        name, version = about.get("name", ""), about.get("version", "")
+        if about.get("resource") and (cache / f"resource-{name}-v{version}").is_dir():
+            packages.append({"kind": "resource", "name": name, "version": f"v{version}"})
+    return packages
 
 
 def _options(info: Any) -> dict[str, Any]:
@@ -67,7 +84,10 @@ class LanguageHost(protocol.language_pb2_grpc.LanguageRuntimeServicer):
         return self._messages.GetRequiredPluginsResponse()
 
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:
-        return self._messages.GetRequiredPackagesResponse()
+        response = self._messages.GetRequiredPackagesResponse()
+        for package in installed_packages():
+            response.packages.add(**package)
+        return response
 
     def Run(self, request: Any, context: Any) -> Any:
         root = request.info.root_directory or request.pwd
@@ -146,6 +166,12 @@ def main() -> None:
     """Serve until the engine ends the process. The engine's address is the last argument."""
     addresses = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     host = LanguageHost(addresses[-1] if addresses else "")
+
+    def abandon() -> None:
+        host.stop()
+        orphan.exit_at_once()
+
+    orphan.watch(abandon)
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=protocol.CHANNEL_OPTIONS)
     protocol.language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -17,6 +17,9 @@ from typing import Any
 SHOWN_ALREADY = 32
 """Exit status of a program whose error the engine has already been told."""
 
+INTERRUPTED = 130
+"""Exit status of a program that was ended by an interrupt, as a shell has it."""
+
 
 def _start_of_program(program: str) -> str:
     """The file that the program starts with."""
@@ -70,6 +73,8 @@ def main() -> int:
 
     try:
         loop.run_until_complete(pulumi.runtime.run_in_stack(run))
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except pulumi.RunError as error:
         pulumi.log.error(str(error))
         return 1

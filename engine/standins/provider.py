@@ -14,7 +14,8 @@ import grpc  # type: ignore[import-untyped]
 import grpc.aio  # type: ignore[import-untyped]
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 
-from engine.standins import protocol
+from engine.standins import orphan, protocol
+from engine.standins.diffs import property_of
 from engine.standins.resource import Call, Provider, ProviderError, Resource
 from engine.standins.values import decode_map, encode_map
 
@@ -125,11 +126,11 @@ class Servicer(protocol.provider_pb2_grpc.ResourceProviderServicer):
         detailed = {}
         for path, kind in found.changes.items():
             full_kind = f"{kind}_REPLACE" if path in found.replaces else kind
-            detailed[path] = messages.PropertyDiff(kind=messages.PropertyDiff.Kind.Value(full_kind), inputDiff=True)
+            detailed[path] = messages.PropertyDiff(kind=messages.PropertyDiff.Kind.Value(full_kind))
         return messages.DiffResponse(
             changes=messages.DiffResponse.DIFF_SOME if found.changes else messages.DiffResponse.DIFF_NONE,
-            replaces=sorted(found.replaces),
-            diffs=sorted({path.partition(".")[0].partition("[")[0] for path in found.changes}),
+            replaces=sorted({property_of(path) for path in found.replaces}),
+            diffs=sorted({property_of(path) for path in found.changes}),
             detailedDiff=detailed,
             hasDetailedDiff=True,
         )
@@ -191,5 +192,6 @@ async def _serve(provider: Provider, engine_address: str) -> None:
 
 def serve(provider: Provider) -> None:
     """Serve the provider until the engine ends the process. The engine's address is the last argument."""
+    orphan.watch(orphan.exit_with_children)
     addresses = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     asyncio.run(_serve(provider, addresses[-1] if addresses else ""))

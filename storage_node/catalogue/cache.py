@@ -11,15 +11,20 @@ The file has three lines: format and checksums; what a list of names needs; the 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from storage_node import atomic
 from storage_node.catalogue.listing import Listing
 from storage_node.paths import Paths
+
+if TYPE_CHECKING:
+    from storage_node.restic.crypto import Key
 
 FORMAT = "storage-node-catalogue-1"
 
@@ -47,11 +52,11 @@ class Remembered:
         return self.config == found.config and self.key in found.keys and self.stamps == found.snapshots
 
 
-def load(paths: Paths, environment: str) -> Remembered:
-    """What is remembered of an environment's repository; nothing when the file is absent or not to be trusted."""
+def load(file: str) -> Remembered:
+    """What a file of the cache remembers; nothing when it is absent or not to be trusted."""
     found = Remembered()
     try:
-        descriptor = os.open(file(paths, environment), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         try:
             head, quick, details = _read(descriptor).split(b"\n", 2)
         finally:
@@ -81,22 +86,48 @@ def store(paths: Paths, environment: str, found: Remembered) -> None:
     draft = target.with_name(f".{environment}.{os.getpid()}")
     # Not made durable on purpose: after a power cut the checksum tells, and a thousand of these would take seconds.
     with contextlib.suppress(OSError):
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not target.parent.is_dir():
+            atomic.private_directory(target.parent)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as output:
             output.write(b"\n".join((_head(quick, found.details), quick, found.details)))
         draft.replace(target)
 
 
+def learn(paths: Paths, environment: str, key: str, master: Key) -> None:
+    """Remembers a master key that a step has in its hands anyway, so that the catalogue never has to derive it."""
+    known = load(str(file(paths, environment)))
+    # No config file has this change time: the key is proved on the config when it is first used.
+    known.config, known.key, known.master = 0, key, encoded(master)
+    store(paths, environment, known)
+
+
+def encoded(master: Key) -> list[str]:
+    """A master key as it is remembered."""
+    return [base64.b64encode(part).decode() for part in (master.encrypt, master.mac_k, master.mac_r)]
+
+
 def forget(paths: Paths, environment: str) -> None:
     """Removes what is remembered, the master key above all: for environments that are withdrawn or purged."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         file(paths, environment).unlink()
 
 
 def file(paths: Paths, environment: str) -> Path:
     """Where an environment's part of the cache is."""
-    return paths.cache / "catalogue" / environment
+    return directory(paths) / environment
+
+
+def directory(paths: Paths) -> Path:
+    """Where the catalogue's cache is."""
+    return paths.cache / "catalogue"
+
+
+def present(paths: Paths) -> set[str]:
+    """The environments of which something is remembered."""
+    with contextlib.suppress(OSError):
+        return set(os.listdir(directory(paths)))  # noqa: PTH208 - a thousand Paths would take longer than the rest
+    return set()
 
 
 def _head(quick: bytes, details: bytes) -> bytes:

@@ -48,7 +48,7 @@ def master_key(repository: Repository, password: str) -> tuple[str, Key]:
     """
     found = keys.in_repository(repository)
     ours = keys.of_user(found, keys.ENVIRONMENT)
-    for key in ours + [key for key in found if key not in ours]:
+    for key in (ours + [key for key in found if key not in ours])[: keys.MOST_KEYS]:
         with _budget.take(key.memory):
             master = key.open(password)
         if master is not None:

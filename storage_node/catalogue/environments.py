@@ -47,6 +47,9 @@ class Catalogue:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
+        # Texts, not Paths: joining a Path takes as long as reading what is there.
+        self._data = str(paths.data)
+        self._cache = str(cache.directory(paths))
 
     def names(self) -> list[str]:
         """The environments, sorted."""
@@ -54,8 +57,8 @@ class Catalogue:
 
     def read(self, environment: str) -> Contents:
         """One environment's backups; raises NodeError when its repository cannot be read as a whole."""
-        known = cache.load(self._paths, environment)
-        path = f"{self._paths.data}/{environment}"
+        known = cache.load(f"{self._cache}/{environment}")
+        path = f"{self._data}/{environment}"
         try:
             with files.directory(path) as top:
                 found = listing.take(top)
@@ -72,7 +75,8 @@ class Catalogue:
     def read_all(self, environments: Iterable[str]) -> Iterator[tuple[str, Contents | NodeError]]:
         """Several environments' backups in the order asked for; one that cannot be read stops no other."""
         wanted = list(environments)
-        self._derive_missing([name for name in wanted if not cache.file(self._paths, name).exists()])
+        present = cache.present(self._paths)
+        self._derive_missing([name for name in wanted if name not in present])
         for name in wanted:
             yield name, self._try(name)
 

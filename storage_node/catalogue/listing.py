@@ -52,7 +52,7 @@ def take(top: int) -> Listing:
 
 def _change_times(directory: int) -> dict[str, int]:
     found: dict[str, int] = {}
-    for name in os.listdir(directory):  # noqa: PTH208 - an open directory
+    for name in os.listdir(directory):
         if len(name) == ID_LENGTH:  # restic's unfinished files have longer names
             try:
                 found[name] = os.stat(name, dir_fd=directory, follow_symlinks=False).st_ctime_ns

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable
 
-from storage_node.catalogue import snapshot
+from storage_node.catalogue import cache, snapshot
 from storage_node.catalogue.cache import Remembered
 from storage_node.catalogue.listing import Listing
 from storage_node.catalogue.snapshot import Snapshot
@@ -48,11 +48,6 @@ def remembered(known: Remembered) -> list[Snapshot]:
     return [snapshot.from_json(fields) for fields in json.loads(known.details)]
 
 
-def encoded(master: Key) -> list[str]:
-    """A master key as it is remembered."""
-    return [base64.b64encode(part).decode() for part in (master.encrypt, master.mac_k, master.mac_r)]
-
-
 def _prove(top: int, found: Listing, known: Remembered, derive: Derive) -> Key:
     """The repository's master key: the remembered one if it opens the config and its key file is still there."""
     try:
@@ -70,7 +65,7 @@ def _prove(top: int, found: Listing, known: Remembered, derive: Derive) -> Key:
             return master
     known.key, master = derive()
     unpacked.decode(master, sealed, "its config")
-    known.config, known.master = found.config, encoded(master)
+    known.config, known.master = found.config, cache.encoded(master)
     return master
 
 

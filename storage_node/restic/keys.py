@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterable
@@ -23,8 +24,11 @@ HOST = "backup-storage"
 ENVIRONMENT = "environment"
 READER_PREFIX = "reader:"
 LARGEST_KEY_FILE = 64 * 1024
-# restic calibrates scrypt to at most 60 MB; a client could ask for any amount.
+# restic calibrates scrypt to 60 MB and half a second (N 32768, r 8, p 1 mostly) and tries 20 keys; a client could
+# write key files that ask for any amount of either.
 LARGEST_MEMORY = 256 * 1024 * 1024
+LARGEST_WORK = 64 * 32768 * 8
+MOST_KEYS = 20
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class KeyFile:
 
     def open(self, password: str) -> Key | None:
         """The repository's master key, if the password is this key's; costs up to a second of CPU."""
-        if self.memory > LARGEST_MEMORY or self.p > 64:
+        if self.memory > LARGEST_MEMORY or self.n * self.r * self.p > LARGEST_WORK:
             return None
         derived = hashlib.scrypt(
             password.encode(), salt=self.salt, n=self.n, r=self.r, p=self.p, maxmem=self.memory + 2**20, dklen=64
@@ -99,8 +103,8 @@ def of_user(keys: Iterable[KeyFile], user: str) -> list[KeyFile]:
 
 
 def find(keys: Iterable[KeyFile], password: str) -> tuple[KeyFile, Key] | None:
-    """The first key that a password opens, with the master key behind it."""
-    for key in keys:
+    """The first key that a password opens, with the master key behind it; no more are tried than restic would."""
+    for key in itertools.islice(keys, MOST_KEYS):
         master = key.open(password)
         if master is not None:
             return key, master

@@ -6,6 +6,7 @@ the offline stand-ins.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 
@@ -22,13 +23,14 @@ MakeStack = Callable[[], Stack]
 def engine_environment() -> dict[str, str]:
     """The variables that `python -m engine env` would set."""
     found = install(lambda text: print(text, file=sys.stderr))
-    return {name: value for name, value in found.items() if value is not None}
+    variables = {name: value for name, value in found.items() if value is not None}
+    if "PATH" in variables:
+        variables["PATH"] += os.pathsep + os.environ["PATH"]
+    return variables
 
 
 @pytest.fixture(scope="module")
-def make_stack(
-    engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[MakeStack]:
+def make_stack(engine_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStack]:
     """Makes stacks that end with the module."""
     yield lambda: Stack(tmp_path_factory.mktemp("a stack"), engine_environment)
 

@@ -167,10 +167,13 @@ def serving(loop: Loop, server: Server) -> Iterator[Server]:
             encoding=None,
         )
 
+    async def stop(acceptor: asyncssh.SSHAcceptor) -> None:
+        acceptor.close()
+        await acceptor.wait_closed()
+
     acceptor = loop.run(start())
     server.port = acceptor.get_port()
     try:
         yield server
     finally:
-        acceptor.close()
-        loop.run(acceptor.wait_closed())
+        loop.run(stop(acceptor))

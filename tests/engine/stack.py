@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +74,16 @@ class Stack:
             start_new_session=True,
         )
 
+    @contextmanager
+    def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """A command that runs meanwhile; it is ended with the `with`, whatever happens."""
+        with self.start(*arguments) as process:
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+
     def pulumi(self, *arguments: str, check: bool = True) -> Result:
         """Run a command to its end."""
         with self.start(*arguments) as process:
@@ -109,9 +122,9 @@ class Stack:
         for step in json.loads(done.stdout).get("steps", []):
             name = step["urn"].rpartition("::")[2]
             # A replacement is several steps; the first one names what caused it.
-            if step["op"] in ("create-replacement", "delete-replaced") and name in steps:
+            if step["op"] == "same" or (step["op"] in ("create-replacement", "delete-replaced") and name in steps):
                 continue
-            steps[name] = {"op": step["op"], "paths": step.get("detailedDiff") or {}, "new": step.get("newState", {})}
+            steps[name] = step | {"paths": step.get("detailedDiff") or {}}
         return steps
 
     def outputs(self) -> dict[str, Any]:

@@ -10,10 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from storage_node import install, mount, node, system
+from storage_node import services as service_files
 from storage_node.paths import Paths
 from tests.storage_node import nodes
+from tests.storage_node import storage as storage_of_tests
+
+# What a machine that does other work as well needs for one example says nothing about the program.
+settings.register_profile("node", deadline=None)
+settings.load_profile("node")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -88,5 +95,30 @@ def configured(paths: Paths, services: nodes.Services) -> nodes.Services:
     """A node on which `configure` has been."""
     nodes.pack(paths.root / "program.pyz")
     install.install(paths, paths.root / "program.pyz")
+    service_files.configure(paths)
     node.store(paths, nodes.configure_spec(program=install.digest(paths.program)))
     return services
+
+
+@pytest.fixture(scope="session")
+def template(restic_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with three backups, made once."""
+    made = storage_of_tests.Storage(Paths(root=tmp_path_factory.mktemp("template")), restic_binary)
+    made.make("shop")
+    for day in storage_of_tests.DAYS:
+        made.backup("shop", f"{storage_of_tests.name_of(day)} c0ffee{day} auto")
+    return made.paths.repository("shop")
+
+
+@pytest.fixture
+def storage(paths: Paths, restic_binary: Path) -> storage_of_tests.Storage:
+    """A storage without environments."""
+    return storage_of_tests.Storage(paths, restic_binary)
+
+
+@pytest.fixture
+def shop(storage: storage_of_tests.Storage, template: Path) -> storage_of_tests.Storage:
+    """A storage with one repository of three backups, which the catalogue has seen."""
+    storage.put(template, "shop")
+    assert storage.one("shop")["result"] == 0
+    return storage

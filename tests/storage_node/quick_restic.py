@@ -51,8 +51,13 @@ def _write_key(repository: Repository, master: Key, password: str, host: str, us
     sealed = seal(Key(derived[:32], derived[32:48], derived[48:]), plain)
     content = json.dumps(
         {
-            **{"created": "2026-01-31T02:00:00Z", "username": user, "hostname": host},
-            **{"kdf": "scrypt", "N": _N, "r": _R, "p": _P},
+            "created": "2026-01-31T02:00:00Z",
+            "username": user,
+            "hostname": host,
+            "kdf": "scrypt",
+            "N": _N,
+            "r": _R,
+            "p": _P,
             "salt": base64.b64encode(salt).decode(),
             "data": base64.b64encode(sealed).decode(),
         }

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from storage_node import configure, install, mount, spec, system
+from storage_node import configure, install, library, mount, spec, system
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 from tests.storage_node import nodes
@@ -68,7 +68,8 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     found = Disk(tmp_path, device)
     stand_in = nodes.Services(found.paths, system.run)
     monkeypatch.setattr(system, "run", stand_in.run)
-    monkeypatch.setattr("storage_node.packages.ensure", lambda _: None)
+    monkeypatch.setattr("storage_node.packages.install_missing", lambda: None)
+    monkeypatch.setattr("storage_node.packages.require_restic", lambda _: None)
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
     try:
         yield found
@@ -178,9 +179,9 @@ def test_the_administrator_is_not_shut_out(disk: Disk, monkeypatch: pytest.Monke
 
 def test_the_unpacked_program_belongs_to_the_installed_file(disk: Disk) -> None:
     disk.configure()
-    library = disk.paths.library / install.library_name(disk.paths.program)
-    assert (library / "storage_node" / "commands.py").is_file()
+    unpacked = disk.paths.library / library.name(disk.paths.program)
+    assert (unpacked / "storage_node" / "commands.py").is_file()
     with zipfile.ZipFile(disk.program, "a") as archive:
         archive.writestr("storage_node/more.py", "")
     disk.configure()
-    assert not library.exists()
+    assert not unpacked.exists()

@@ -91,6 +91,17 @@ def test_an_export_that_the_server_does_not_take_is_an_error(paths: Paths, monke
         exports.apply(paths, [Export("/data/shop", 200000, (ipaddress.ip_network("10.1.0.0/16"),))])
 
 
+def test_an_export_of_the_whole_by_someone_else_is_an_error(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exportfs(*_: object, **__: object) -> system.Result:
+        paths.export_table.parent.mkdir(parents=True, exist_ok=True)
+        paths.export_table.write_text(nodes.etab(paths.exports.read_text()) + "/\t10.0.0.0/8(ro)\n/srv\t*(ro)\n")
+        return system.Result(0, "", "")
+
+    monkeypatch.setattr(system, "run", exportfs)
+    with pytest.raises(NodeError, match=r"^/ is exported to 10\.0\.0\.0/8 by something else"):
+        exports.apply(paths, [Export("/data/shop", 200000, (ipaddress.ip_network("10.1.0.0/16"),))])
+
+
 @given(networks, networks)
 def test_nft_never_sees_overlapping_blocks(ssh: tuple[Network, ...], nfs: tuple[Network, ...]) -> None:
     text = firewall.render(firewall.openings(ssh, nfs))
@@ -98,7 +109,7 @@ def test_nft_never_sees_overlapping_blocks(ssh: tuple[Network, ...], nfs: tuple[
         if "elements = {" in line:
             blocks = [ipaddress.ip_network(part.strip()) for part in line.split("{")[1].rstrip(" }").split(",")]
             for i, one in enumerate(blocks):
-                assert not any(one.overlaps(other) for other in blocks[i + 1 :])  # type: ignore[arg-type]
+                assert not any(one.overlaps(other) for other in blocks[i + 1 :])
 
 
 def test_the_firewall_is_one_that_nft_takes(tmp_path: Path) -> None:
@@ -109,3 +120,18 @@ def test_the_firewall_is_one_that_nft_takes(tmp_path: Path) -> None:
     if "unshare" in result.stderr:
         pytest.skip("no right to make a network namespace")
     assert result.status == 0, result.stderr
+
+
+def test_a_change_in_the_kernel_s_rules_shows(tmp_path: Path) -> None:
+    """What drift is found by: the same listing after every load of the same rules, another after a change by hand."""
+    ruleset = tmp_path / "rules"
+    blocks = tuple(map(ipaddress.ip_network, ("10.1.0.0/16", "10.77.0.102", "10.77.0.9", "fd00::/8")))
+    ruleset.write_text(firewall.render(firewall.openings(blocks, blocks)))
+    load, show = f"nft -f '{ruleset}'", f"nft -s list table inet {firewall.TABLE}; echo =="
+    change = f"nft add element inet {firewall.TABLE} nfs_clients_v4 '{{ 192.0.2.1 }}'"
+    result = system.run(["unshare", "-n", "sh", "-ec", f"{load}; {show}; {load}; {show}; {change}; {show}"])
+    if "unshare" in result.stderr:
+        pytest.skip("no right to make a network namespace")
+    assert result.status == 0, result.stderr
+    first, again, changed, _ = result.stdout.split("==\n")
+    assert first == again != changed

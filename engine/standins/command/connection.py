@@ -7,7 +7,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from engine.standins.command.endpoint import Endpoint, endpoint, join_host_port
@@ -56,11 +57,34 @@ async def _tcp(target: Endpoint) -> socket.socket:
     raise failure
 
 
+@asynccontextmanager
+async def _agent_keys(path: str | None) -> AsyncIterator[list[Any]]:
+    """The keys that an SSH agent holds, usable as long as the `with` lasts."""
+    import asyncssh
+
+    if path is None:
+        yield []
+        return
+    try:
+        agent = await asyncssh.connect_agent(path)
+    except OSError as error:
+        raise ProviderError(f"dial unix {path}: connect: {(error.strerror or str(error)).lower()}") from None
+    try:
+        yield list(await agent.get_keys())
+    finally:
+        agent.close()
+        await agent.wait_closed()
+
+
 async def _handshake(target: Endpoint, **way: Any) -> asyncssh.SSHClientConnection:
     import asyncssh
 
     try:
-        return await asyncssh.connect(target.host, target.port, config=[], **target.options, **way)
+        async with _agent_keys(target.agent) as keys:
+            options = target.options
+            if keys:
+                options = options | {"client_keys": [*(options["client_keys"] or []), *keys]}
+            return await asyncssh.connect(target.host, target.port, config=[], **options, **way)
     except asyncssh.HostKeyNotVerifiable:
         reason = "ssh: host key mismatch"
     except asyncssh.PermissionDenied:

@@ -24,6 +24,7 @@ class Endpoint:
     host: str
     port: int
     options: dict[str, Any]
+    agent: str | None
     methods: str
     timeout: float | None
     error_limit: int
@@ -78,14 +79,17 @@ def endpoint(settings: dict[str, Any]) -> Endpoint:
     if settings.get("password") is not None:
         options["password"] = settings["password"]
         methods += ["password", "keyboard-interactive"]
-    agent = settings.get("agentSocketPath") or os.environ.get("SSH_AUTH_SOCK")
+    agent = settings.get("agentSocketPath")
+    if agent is None and settings.get("privateKey") is None:
+        agent = os.environ.get("SSH_AUTH_SOCK")
     if agent:
-        options["agent_path"] = agent
+        methods.append("publickey")
     return Endpoint(
         host=str(settings["host"]),
         port=int(settings["port"]),
         options=options,
-        methods=" ".join(methods),
+        agent=agent or None,
+        methods=" ".join(dict.fromkeys(methods)),
         timeout=float(settings["perDialTimeout"]) or None,
         error_limit=int(settings["dialErrorLimit"]),
     )

@@ -58,7 +58,7 @@ class RandomId(Generated):
 
 
 class RandomBytes(Generated):
-    """Random bytes that are secret; the id says nothing."""
+    """Random bytes, whose notations are secret. Not so the id, which is the bytes in base64: the plugin's own way."""
 
     computed: ClassVar[tuple[str, ...]] = ("base64", "hex")
     secret = frozenset(computed)
@@ -72,7 +72,8 @@ class RandomBytes(Generated):
         return self._outputs(secrets.token_bytes(int(inputs["length"])))
 
     def _outputs(self, content: bytes) -> tuple[str, dict[str, Any]]:
-        return "none", {"base64": base64.b64encode(content).decode(), "hex": content.hex()}
+        encoded = base64.b64encode(content).decode()
+        return encoded, {"base64": encoded, "hex": content.hex()}
 
     def adopt(self, identifier: str) -> tuple[str, dict[str, Any]]:
         """The import id is the bytes in base64."""

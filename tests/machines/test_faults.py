@@ -1,0 +1,141 @@
+"""The engine, the machine and the disk fail at bad moments; the next command mends it and nothing is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from components.qemu.layout import StackDirectory
+from components.qemu.machine import Machine
+from tests.machines.conftest import ENVIRONMENTS
+from tests.project import Project, clean_environment
+
+pytestmark = [pytest.mark.machine, pytest.mark.standalone]
+
+#: What `up` says, in this order, when it begins with a part; the engine is killed there.
+UP = (
+    "qemu:Network network creating",
+    "qemu:Disk storage-1-data creating",
+    "qemu:Machine storage-1 creating",
+    "CopyToRemote storage-1-program creating",
+    "Command storage-1-configure creating",
+    "Command environments-storage-1 creating",
+)
+
+DESTROY = (
+    "Command environments-storage-1 deleted",
+    "Command storage-1-configure deleted",
+    "qemu:Machine storage-1 deleting",
+    "qemu:Disk storage-1-data delet",
+    "qemu:Network network delet",
+)
+
+
+def make_and_kill(project: Project, target: str, moment: str, after: float) -> None:
+    """Runs a target and kills all that it started, without a warning, ``after`` seconds from what it says."""
+    running = subprocess.Popen(
+        ["make", "--no-print-directory", target, f"STACK={project.stack}"],
+        cwd=project.root,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert running.stdout is not None
+    said = ""
+    with running.stdout:
+        for line in running.stdout:
+            said += line
+            if moment in line:
+                break
+        else:
+            raise AssertionError(f"`make {target}` ended without {moment!r}:\n{said}")
+        # Any moment will do: what is looked for is that none of them does harm.
+        time.sleep(after)
+        os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+
+
+@pytest.mark.long
+def test_an_engine_that_is_killed_anywhere_is_mended_by_the_next_run(fresh_project: Project) -> None:
+    project = fresh_project
+    for number, moment in enumerate(UP):
+        make_and_kill(project, "up", moment, after=number % 3)
+    project.make("up")
+    assert "unchanged" in project.make("up").stdout
+    assert json.loads(project.make("status", JSON="1").stdout)["healthy"] is True
+    secret = project.outputs()["addon"]["environments"]["shop"]["password"]
+    with project.operator() as operator:
+        operator.run("restic --no-cache --repo /data/shop check", stdin=secret + "\n")
+        assert operator.run("ls /data").split() == ["blog", "shop"]
+    names = [process.name() for process in project.processes()]
+    assert len([name for name in names if name.startswith("qemu-system")]) == 1
+    for number, moment in enumerate(DESTROY):
+        make_and_kill(project, "destroy", moment, after=number % 2)
+    project.make("destroy")
+    assert project.processes() == []
+    left = [path for path in (project.root / ".state/local/test").rglob("*") if path.is_file()]
+    assert left == []
+
+
+def test_a_machine_that_lost_its_power_comes_back_with_its_data(standalone: Project) -> None:
+    with standalone.operator() as operator:
+        operator.run("echo kept >/data/shop/marker && sync /data/shop/marker")
+    Machine(StackDirectory(standalone.root / ".state/local/test"), "storage-1").kill()
+    status = standalone.make("status", JSON="1", check=False)
+    assert status.returncode != 0
+    assert "not reachable" in json.loads(status.stdout)["nodes"]["storage-1"]["problems"][0]
+    assert "qemu:Machine" in standalone.make("preview").stdout
+    standalone.make("up")
+    with standalone.operator() as operator:
+        assert operator.run("cat /data/shop/marker").strip() == "kept"
+        operator.run("rm /data/shop/marker")
+    assert json.loads(standalone.make("status", JSON="1").stdout)["healthy"] is True
+
+
+def test_a_machine_that_is_off_shows_in_a_refresh_and_the_next_up_starts_it(standalone: Project) -> None:
+    Machine(StackDirectory(standalone.root / ".state/local/test"), "storage-1").kill()
+    assert "qemu:Machine" in standalone.make("refresh").stdout
+    standalone.make("up")
+    assert json.loads(standalone.make("status", JSON="1").stdout)["healthy"] is True
+
+
+def test_a_full_disk_is_named_and_hurts_nobody_else(standalone: Project) -> None:
+    with standalone.operator() as operator:
+        operator.run("fallocate -l $(df --output=avail -B1 /data | tail -n 1) /data/filler || true; df -B1 /data")
+        operator.attempt("dd if=/dev/zero of=/data/filler2 bs=4k")
+        standalone.configure(environments={**ENVIRONMENTS, "docs": {"clients": []}}, protect=False)
+        refused = standalone.make("up", check=False)
+        assert refused.returncode != 0
+        assert "full" in refused.stdout
+        assert "docs" in refused.stdout
+        assert json.loads(operator.run("/root/getBackups.sh shop"))["result"] == 0
+        operator.run("rm -f /data/filler /data/filler2")
+    standalone.make("up")
+    with standalone.operator() as operator:
+        assert json.loads(operator.run("/root/getBackups.sh"))["envs"] == ["blog", "docs", "shop"]
+    standalone.configure(environments=ENVIRONMENTS, protect=False)
+    standalone.make("up")
+
+
+@pytest.mark.long
+def test_a_disk_that_holds_something_else_is_refused_and_left_alone(fresh_project: Project) -> None:
+    project = fresh_project
+    project.make("up")
+    with project.operator() as operator:
+        device = operator.run("findmnt -n -o SOURCE /data").strip()
+        operator.run("systemctl stop nfs-server && umount /data")
+        operator.run(f"mkfs.ext4 -q -F -L precious {device}")
+        before = operator.run(f"head -c 50M {device} | sha256sum")
+        project.configure(environments=ENVIRONMENTS, protect=False, adminCidrs=["10.0.2.0/24"])
+        refused = project.make("up", check=False)
+        assert refused.returncode != 0
+        assert "ext4" in refused.stdout
+        assert "virtio-storage-1-data" in refused.stdout
+        assert operator.run(f"head -c 50M {device} | sha256sum") == before
+        assert operator.attempt("findmnt /data").status != 0
