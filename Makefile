@@ -11,7 +11,8 @@ export STACK
 # Everything below runs in the environment that `. ./activate` gives to a person's shell.
 IN_ENV := . ./activate
 
-.PHONY: help setup stack up preview refresh outputs status ssh purge destroy demo test test-full bench check clean
+.PHONY: help setup stack up preview refresh outputs status ssh purge destroy demo test test-full bench check clean \
+	preview-report drift-report deploy review-stacks review-plan review-comment drift-issue
 
 help: ## Print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +29,21 @@ up: stack ## Create or change the storage, end with it running
 
 preview: stack ## Show what `make up` would do
 	@$(IN_ENV); pulumi preview --stack "$$STACK" --diff $(ARGS)
+
+# The report alone goes to stdout. Status of `operate`: 0 nothing dangerous, 2 dangerous, 3 drifted, 1 the preview failed;
+# make itself turns each but 0 into its own 2.
+preview-report: ## Print what `make up` would do as Markdown for a pull request; fails where it is dangerous
+	@./setup >&2
+	$(IN_ENV)
+	python -m operate stack >&2
+	python -m operate preview-report $(if $(ALLOWED),--allowed) $(if $(LIMIT),--limit $(LIMIT)) \
+		-- $(if $(PLAN),--save-plan "$(PLAN)") $(ARGS)
+
+drift-report: ## Print what is no longer as `make up` left it as Markdown; fails where anything is
+	@./setup >&2
+	$(IN_ENV)
+	python -m operate stack >&2
+	python -m operate preview-report --drift -- $(ARGS)
 
 refresh: stack ## Look at the real machines and disks, and take what is seen into the state
 	@$(IN_ENV); pulumi refresh --stack "$$STACK" --yes $(ARGS)
@@ -68,3 +84,20 @@ test-full: check ## Run everything: every fault, every size
 bench: export STACK :=
 bench: setup ## Measure, print a line a figure, and write benchmarks/results.json
 	@$(IN_ENV); python -m benchmarks $(ONLY)
+
+# What the workflows run besides. `deploy` leaves the engine's own preview in: that is where it compares the plan, before
+# anything has been touched. The others need nothing but Python, so their jobs install nothing.
+deploy: stack
+	@$(IN_ENV); pulumi up --stack "$$STACK" --yes --suppress-outputs $(if $(PLAN),--plan "$(PLAN)") $(ARGS)
+
+review-stacks:
+	@python3 -m operate.report.stacks $(if $(BASE),--base "$(BASE)") $(if $(GITHUB),--github)
+
+review-plan:
+	@python3 -m operate.report.github plan "$$STACK" "$(COMMIT)" "$(PLAN)"
+
+review-comment:
+	@python3 -m operate.report.github comment "$(PULL)" "$(REPORTS)"
+
+drift-issue:
+	@python3 -m operate.report.github issue "$$STACK" "$(REPORT)"

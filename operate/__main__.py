@@ -11,6 +11,8 @@ from operate.errors import OperateError
 from operate.nodes import interactive
 from operate.project import environment, stack_name
 from operate.purge import purge
+from operate.report.command import report
+from operate.report.frame import MOST_CHARACTERS, Frame
 from operate.setup import setup
 from operate.status import show, status
 from plan.addon import share
@@ -44,6 +46,11 @@ def _parser() -> argparse.ArgumentParser:
     part = commands.add_parser("purge", help="delete the kept backups of a removed environment")
     part.add_argument("environment")
     part.add_argument("--confirm", help="the environment's name again")
+    preview_report = commands.add_parser("preview-report", help="print what an up would do as Markdown")
+    preview_report.add_argument("--limit", type=int, default=MOST_CHARACTERS, help="how many characters it may have")
+    preview_report.add_argument("--allowed", action="store_true", help="what is dangerous has been allowed")
+    preview_report.add_argument("--drift", action="store_true", help="look at the real resources; expect no changes")
+    preview_report.add_argument("engine", nargs="*", help="further arguments for `pulumi preview`, after --")
     return parser
 
 
@@ -64,6 +71,11 @@ def _dispatch(options: argparse.Namespace, stack: str) -> int:
             return 0 if result["healthy"] else 1
         case "ssh":
             return interactive(outputs(stack), options.node, options.remote_command)
+        case "preview-report":
+            frame = Frame(stack, limit=options.limit, allowed=options.allowed, drift=options.drift)
+            made = report(frame, options.engine)
+            print(made.text, end="")
+            return made.status
         case "purge":
             print(purge(outputs(stack), options.environment, options.confirm))
     return 0

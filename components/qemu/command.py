@@ -13,6 +13,10 @@ ROOT_DISK = "root.qcow2"
 PID_FILE = "qemu.pid"
 CONSOLE = "console.log"
 
+# Memory for translated code under emulation. A boot fills about 480 MB; QEMU's default of 1 GB would double what a
+# small machine takes, and a full one is only emptied and filled again.
+TRANSLATION_MB = 512
+
 # The neighbours of a machine's directory (see layout), as seen from it.
 IMAGES, DISKS, NETWORK = "../../images", "../../disks", "../../network"
 
@@ -35,7 +39,7 @@ def accelerator() -> tuple[str, ...]:
         flags = next((line.split() for line in cpus if line.startswith("flags")), [])
     if {"vmx", "svm"} & set(flags) and os.access("/dev/kvm", os.R_OK | os.W_OK):
         return ("-accel", "kvm", "-cpu", "host")
-    return ("-accel", "tcg,thread=multi", "-cpu", "Westmere")
+    return ("-accel", f"tcg,thread=multi,tb-size={TRANSLATION_MB}", "-cpu", "Westmere")
 
 
 def drive(node: str, path: str, serial: str) -> list[str]:

@@ -17,6 +17,13 @@ NETWORK = ipaddress.IPv4Network("10.77.0.0/24")
 SSH_PORT = 2222
 
 
+def check_address(address: str) -> str:
+    """The address itself, when a machine can have it on the stack's network. Raises ValueError."""
+    if ipaddress.IPv4Address(address) not in list(NETWORK.hosts()):
+        raise ValueError(f"the private address {address} is not one of a machine in {NETWORK}")
+    return address
+
+
 @dataclass(frozen=True)
 class MachineSpec:
     """What a machine should be. ``host_private_key`` is the only secret; it reaches the machine through a file.
@@ -35,8 +42,7 @@ class MachineSpec:
     disks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if ipaddress.IPv4Address(self.private_address) not in list(NETWORK.hosts()):
-            raise ValueError(f"machine {self.name}: the private address {self.private_address} is not in {NETWORK}")
+        check_address(self.private_address)
 
 
 @dataclass(frozen=True)

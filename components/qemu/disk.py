@@ -85,7 +85,7 @@ def grow(stack: StackDirectory, name: str, wanted_gb: int) -> None:
         raise DiskError(f"disk {name} has {present} GB and cannot shrink to {wanted_gb} GB: data could be lost")
     if present == wanted_gb:
         return
-    for machine, node in _users(stack, name):
+    for machine, node in users(stack, name):
         if process.find(machine, process.QEMU) is not None:
             qmp.execute(machine, "block_resize", **{"node-name": node, "size": wanted_gb << 30})
             return
@@ -94,14 +94,14 @@ def grow(stack: StackDirectory, name: str, wanted_gb: int) -> None:
 
 def delete(stack: StackDirectory, name: str) -> None:
     """Delete the disk and its data; nothing happens when it is gone. Raises DiskError when a machine runs with it."""
-    for machine, _ in _users(stack, name):
+    for machine, _ in users(stack, name):
         if process.find(machine, process.QEMU) is not None:
             raise DiskError(f"disk {name} is in use by the running machine {machine.name}")
     for suffix in (".qcow2", ".making", ".json"):
         stack.disk(name).with_suffix(suffix).unlink(missing_ok=True)
 
 
-def _users(stack: StackDirectory, name: str) -> list[tuple[Path, str]]:
+def users(stack: StackDirectory, name: str) -> list[tuple[Path, str]]:
     """Machines that have the disk, each with QEMU's name for it."""
     found = []
     for machine in map(stack.machine, stack.machine_names()):

@@ -22,9 +22,9 @@ from pulumi.runtime.rpc import UNKNOWN
 from typing_extensions import override
 
 from components.qemu import disk, image, leftovers, network
-from components.qemu.definition import Definition, MachineSpec
+from components.qemu.definition import Definition, MachineSpec, check_address
 from components.qemu.engine_link import end_with_engine, tell
-from components.qemu.layout import StackDirectory
+from components.qemu.layout import StackDirectory, check_name
 from components.qemu.machine import Machine
 
 Props = dict[str, Any]
@@ -137,8 +137,13 @@ class DiskProvider(_Provider):
         stack, name = StackDirectory.of(props["root"]), props["name"]
         label = disk.label(stack, name)
         # After a resource was renamed, its successor has adopted the disk before the old one is deleted.
-        if label is None or label.owner == props["owner"]:
-            disk.delete(stack, name)
+        if label is not None and label.owner != props["owner"]:
+            return
+        # Machines that the engine knows are deleted before their disks: one that still runs with this disk was being
+        # made when an engine was killed.
+        for machine, _ in disk.users(stack, name):
+            Machine(stack, machine.name).kill()
+        disk.delete(stack, name)
 
     @staticmethod
     def _outputs(props: Props, label: disk.Label) -> Props:
@@ -158,11 +163,12 @@ class MachineProvider(_Provider):
     @override
     def check(self, _olds: Props, news: Props) -> CheckResult:
         failures = []
-        if all(_known(news.get(key)) for key in ("root", "name")):
+        for key, check in (("name", lambda name: check_name(name, "machine")), ("privateAddress", check_address)):
             try:
-                StackDirectory.of(news["root"]).machine(news["name"])
+                if _known(news.get(key)):
+                    check(news[key])
             except ValueError as error:
-                failures.append(CheckFailure("name", str(error)))
+                failures.append(CheckFailure(key, str(error)))
         return CheckResult(news, failures)
 
     @override

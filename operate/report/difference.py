@@ -56,7 +56,7 @@ def shown(value: Any) -> str:
 
 def _visible(state: State) -> Values:
     """The inputs by path, the secret ones hidden."""
-    secret = {*_SECRET_INPUTS, *(state.additional_secret_outputs or ())}
+    secret = {*_SECRET_INPUTS, *state.additional_secret_outputs}
     # A remote step is silent exactly where its specification holds secrets.
     if state.inputs.get("logging") == "none":
         secret.add("stdin")

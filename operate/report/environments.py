@@ -15,7 +15,10 @@ COMPONENT = "backup-storage:index:Environments"
 
 PASSWORD = "random:index/randomPassword:RandomPassword"  # noqa: S105 (a type, no password)
 
-_REPLACED = "{} is replaced although the generation was not raised; raise it if a new password is meant"
+NEW = "new environment"
+WITHDRAWN = "export withdrawn"
+
+_REPLACED = "the {} is replaced although the generation was not raised; raise it if a new password is meant"
 _DELETED = (
     "its password leaves the stack. Its kept backups then open only with the copy that the storage keeps until "
     "`make purge`, or with the key of a former state"
@@ -48,7 +51,7 @@ def findings(preview: Preview) -> Iterator[Finding]:
         if name not in old:
             _added(line, new[name])
         elif name not in new:
-            line.texts.append("export withdrawn, data kept")
+            line.texts.append(f"{WITHDRAWN}, data kept")
             line.dangers += [_DELETED] if operations.get(password_key(name)) == "delete" else []
         else:
             _changed(line, name, old[name], new[name], operations)
@@ -64,10 +67,10 @@ def _served(state: State) -> dict[str, Served]:
 
 
 def _added(line: _Line, new: Served) -> None:
-    clients = f"clients {listed(list(new.clients))}" if new.clients else "no clients yet"
-    line.texts.append(f"new environment, {clients}")
+    clients = f"clients {listed(new.clients)}" if new.clients else "no clients yet"
+    line.texts.append(f"{NEW}, {clients}")
     if new.readers:
-        line.texts.append(f"read access granted to {listed(list(new.readers))}")
+        line.texts.append(f"read access granted to {listed(new.readers)}")
 
 
 def _changed(line: _Line, name: str, old: Served, new: Served, operations: Mapping[str, str]) -> None:
@@ -78,7 +81,7 @@ def _changed(line: _Line, name: str, old: Served, new: Served, operations: Mappi
     else:
         if new.generation < old.generation:
             line.texts.append(f"generation {old.generation} → {new.generation}")
-        line.dangers += _unasked(name, readers, operations)
+        _unasked(line, name, readers, operations)
     for word, clients in (
         ("added", [client for client in new.clients if client not in old.clients]),
         ("taken back", [client for client in old.clients if client not in new.clients]),
@@ -93,17 +96,17 @@ def _changed(line: _Line, name: str, old: Served, new: Served, operations: Mappi
         line.texts.append(f"read access taken back from {listed(revoked)}")
 
 
-def _unasked(name: str, readers: list[str], operations: Mapping[str, str]) -> list[str]:
+def _unasked(line: _Line, name: str, readers: list[str], operations: Mapping[str, str]) -> None:
     """Passwords of a kept environment that change without a word of that in the settings."""
-    whose = {password_key(name): "its password"}
-    whose |= {password_key(name, reader=reader): f"the key of its reader {reader}" for reader in readers}
-    found = []
-    for key, owner in whose.items():
+    whose = {password_key(name): "password"}
+    whose |= {password_key(name, reader=reader): f"key of its reader {reader}" for reader in readers}
+    for key, what in whose.items():
         match operations.get(key):
             case None:
                 pass
             case "delete":
-                found.append(f"{owner} is deleted")
+                line.texts.append(f"{what} deleted")
+                line.dangers.append(f"the {what} is deleted")
             case _:
-                found.append(_REPLACED.format(owner))
-    return found
+                line.texts.append(f"{what} replaced")
+                line.dangers.append(_REPLACED.format(what))

@@ -1,5 +1,6 @@
 """One thing that a reviewer should know of a change."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,8 +29,8 @@ class Finding:
     stops: bool = False
 
 
-def listed(items: list[str], most: int = 5) -> str:
+def listed(items: Sequence[str], most: int = 5) -> str:
     """``a``, ``a and b``, ``a, b and c``; at most ``most`` by name, so that one subject's line stays a line."""
     if len(items) > most:
         return f"{', '.join(items[:most])} and {len(items) - most} more"
-    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+    return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else "".join(items)

@@ -29,6 +29,13 @@ class Judgement:
         """What changes in one section."""
         return [finding for finding in self.findings if finding.section is section and finding.texts]
 
+    def kinds(self) -> dict[str, int]:
+        """How many environments come, go and change."""
+        first = [finding.texts[0] for finding in self.of(Section.ENVIRONMENTS)]
+        new = sum(text.startswith(environments.NEW) for text in first)
+        withdrawn = sum(text.startswith(environments.WITHDRAWN) for text in first)
+        return {"new": new, "withdrawn": withdrawn, "changed": len(first) - new - withdrawn}
+
     def dangers(self) -> list[Finding]:
         """What is dangerous: whole storage first, then nodes, then environments."""
         order = list(reversed(Section))

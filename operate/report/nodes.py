@@ -1,10 +1,10 @@
 """What happens to each storage node: its machine, its data disk and what is installed on it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from operate.report import disks, machines
 from operate.report.difference import changed_inputs, shown
-from operate.report.finding import Finding, Section
+from operate.report.finding import Finding, Section, listed
 from operate.report.preview import Preview, Step
 
 #: The component that a node is; the machine, its disk and the steps that run there are its parts.
@@ -29,14 +29,21 @@ def findings(preview: Preview) -> Iterator[Finding]:
 def members(preview: Preview) -> list[tuple[Step, list[Step]]]:
     """Every node's component with all resources below it, by name."""
     steps = {step.urn: step for step in preview.steps}
-    nodes: dict[str, list[Step]] = {step.urn: [] for step in steps.values() if step.type == COMPONENT}
-    for step in steps.values():
-        above = steps.get(step.parent)
-        while above is not None and above.type != COMPONENT:
-            above = steps.get(above.parent)
-        if above is not None:
-            nodes[above.urn].append(step)
-    return sorted(((steps[urn], parts) for urn, parts in nodes.items()), key=lambda node: node[0].name)
+    nodes: dict[str, list[Step]] = {urn: [] for urn, step in steps.items() if step.type == COMPONENT}
+    for step in preview.steps:
+        if above := _node_above(step, steps):
+            nodes.setdefault(above, []).append(step)
+    # A preview that failed may have stopped before it came to the component itself.
+    whole = [(steps.get(urn) or Step(op="same", urn=urn), parts) for urn, parts in nodes.items()]
+    return sorted(whole, key=lambda node: node[0].name)
+
+
+def _node_above(step: Step, steps: Mapping[str, Step]) -> str:
+    """The URN of the node that a resource is a part of, empty where it is a part of none."""
+    above = step.parent
+    while above and Step(op="same", urn=above).type != COMPONENT:
+        above = steps[above].parent if above in steps else ""
+    return above
 
 
 def _finding(component: Step, parts: Sequence[Step]) -> Finding:
@@ -59,6 +66,7 @@ def _finding(component: Step, parts: Sequence[Step]) -> Finding:
     for step in changing:
         if step.type not in disks.TYPES and step.type not in machines.TYPES:
             texts += _installed(step)
+            dangers += [f"{step.name} is protected and goes ({step.op})"] if step.loses_what_was_protected else []
     if not texts and any(step.type == _COMMAND for step in changing):
         texts.append("configured again")
     return Finding(Section.NODES, component.name, tuple(texts), tuple(dangers), stops)
@@ -90,5 +98,9 @@ def _told(path: str, old: object, new: object) -> str:
     if name == path or name.split(".")[0] in _SAID_ELSEWHERE or old is None or new is None:
         return ""
     if name == "firewall.ssh":
-        return f"SSH open to {shown(new)}, before to {shown(old)}"
+        return f"SSH open to {_networks(new)}, before to {_networks(old)}"
     return f"{name} {shown(old)} → {shown(new)}"
+
+
+def _networks(value: object) -> str:
+    return listed([str(part) for part in value]) if isinstance(value, list) else shown(value)

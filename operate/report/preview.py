@@ -17,7 +17,11 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 #: Operations that change nothing that a reviewer would ask about. A refresh step shows the state from before it.
 _QUIET = frozenset({"same", "refresh", "read", "read-replacement", "read-discard", "discard-replaced"})
 
-NoneIsEmpty = BeforeValidator(lambda value: {} if value is None else value)
+#: What the engine adds to an error that has been told already.
+_EMPTY_WORDS = ("preview failed", "an unhandled error occurred: Program exited")
+
+_Values = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
+_NoneIsEmpty = BeforeValidator(lambda value: () if value is None else value)
 
 
 class _Part(BaseModel):
@@ -27,12 +31,12 @@ class _Part(BaseModel):
 class State(_Part):
     """A resource as it is, or as it is to be. Secret values are ``[secret]`` in it."""
 
-    inputs: Annotated[dict[str, Any], NoneIsEmpty] = Field(default_factory=dict)
-    outputs: Annotated[dict[str, Any], NoneIsEmpty] = Field(default_factory=dict)
+    inputs: _Values = Field(default_factory=dict)
+    outputs: _Values = Field(default_factory=dict)
     parent: str = ""
     protect: bool = False
     retain_on_delete: bool = False
-    additional_secret_outputs: tuple[str, ...] | None = None
+    additional_secret_outputs: Annotated[tuple[str, ...], _NoneIsEmpty] = ()
 
 
 class Step(_Part):
@@ -69,6 +73,11 @@ class Step(_Part):
         return (self.new_state or self.old).parent
 
     @property
+    def loses_what_was_protected(self) -> bool:
+        """Whether something goes that was to be kept, of whichever type it is."""
+        return self.op in ("delete", "replace") and (self.old.protect or self.old.retain_on_delete)
+
+    @property
     def changes(self) -> bool:
         """Whether anything happens to the resource."""
         return self.op not in _QUIET
@@ -84,8 +93,8 @@ class Diagnostic(_Part):
 class Preview(_Part):
     """All that one preview told. The engine's order of steps differs from run to run; here it does not."""
 
-    steps: tuple[Step, ...] = ()
-    diagnostics: tuple[Diagnostic, ...] = ()
+    steps: Annotated[tuple[Step, ...], _NoneIsEmpty] = ()
+    diagnostics: Annotated[tuple[Diagnostic, ...], _NoneIsEmpty] = ()
 
     def changing(self) -> Sequence[Step]:
         """The steps in which something happens."""
@@ -106,7 +115,7 @@ class Preview(_Part):
             for one in self.diagnostics
             if one.severity in severities and one.message.strip()
         ]
-        return list(dict.fromkeys(texts))
+        return [text for text in dict.fromkeys(texts) if not text.startswith(_EMPTY_WORDS)]
 
 
 def parse(text: str) -> Preview:

@@ -31,7 +31,8 @@ def findings(preview: Preview, node_findings: Sequence[Finding]) -> Iterator[Fin
     parts = {part.urn for _, members in nodes.members(preview) for part in members}
     for step in preview.changing():
         if step.urn not in parts and not step.type.startswith(_COMPONENTS) and not _told_by_environments(step):
-            yield Finding(Section.STACK, step.name, (_words(step),))
+            dangers = (f"it is protected and goes ({step.op})",) if step.loses_what_was_protected else ()
+            yield Finding(Section.STACK, step.name, (_words(step),), dangers)
 
 
 def _told_by_environments(step: Step) -> bool:

@@ -63,7 +63,8 @@ def output(standalone: Project) -> Iterator[str]:
         "docs": {"clients": ["10.77.0.103"], "readers": ["shop"]},
     }
     standalone.configure(environments=changed, protect=False)
-    verbose = "-v=11 --logtostderr --logflow"
+    # Without --logtostderr: that one makes the engine print whatever it sends to its plugins, passwords included.
+    verbose = "--debug -v=11 --logflow"
     with standalone.operator() as operator, sampled(operator):
         said = [
             standalone.shell(f"pulumi {command} --stack test {verbose}")

@@ -86,7 +86,7 @@ def test_a_definition_survives_being_written_down(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["10.78.0.1", "10.77.0.0", "10.77.0.255", "127.0.0.1"])
 def test_a_private_address_is_one_of_the_stacks_network(spec_of: SpecOf, address: str) -> None:
-    with pytest.raises(ValueError, match=f"the private address {address} is not in 10.77.0.0/24"):
+    with pytest.raises(ValueError, match=f"the private address {address} is not one of a machine in 10.77.0.0/24"):
         spec_of(private_address=address)
 
 

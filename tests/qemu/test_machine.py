@@ -1,6 +1,7 @@
 """One real machine's life, from its first boot to its removal. Each test goes on from the one before."""
 
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -195,6 +196,15 @@ def test_a_machine_that_cannot_start_says_why(machine: Machine, spec: MachineSpe
     with pytest.raises(MachineError, match=r"machine storage did not start: QEMU ended: .*vmlinuz"):
         machine.start()
     hidden.rename(kernel)
+
+
+def test_a_machine_that_stops_in_its_boot_is_not_waited_for(machine: Machine, spec: MachineSpec) -> None:
+    machine.start()
+    threading.Timer(3.0, machine.kill).start()
+    started = time.monotonic()
+    with pytest.raises(MachineError, match=r"machine storage \(off\): it stopped while it was booting.*console\.log"):
+        machine.wait(spec.host_public_key)
+    assert time.monotonic() - started < 30
     machine.start()
 
 

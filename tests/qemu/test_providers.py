@@ -117,6 +117,14 @@ def test_what_a_machine_is_given_changes_in_place(
     assert (result.changes, result.replaces) == (True, [])
 
 
+def test_a_machine_that_cannot_be_is_refused_at_preview(stack: StackDirectory) -> None:
+    props = machine_props(stack, name="../storage", privateAddress="10.78.0.1")
+    failures = MachineProvider().check({}, props).failures
+    assert [failure.property for failure in failures] == ["name", "privateAddress"]
+    unknown = machine_props(stack, privateAddress=UNKNOWN)
+    assert MachineProvider().check({}, unknown).failures == []
+
+
 def test_another_name_is_another_machine_and_the_old_one_goes_first(stack: StackDirectory, defined: Machine) -> None:
     result = MachineProvider().diff("storage", machine_props(stack), machine_props(stack, name="other"))
     assert (result.replaces, result.delete_before_replace) == (["name"], True)
@@ -197,6 +205,15 @@ def test_a_resource_that_was_renamed_does_not_delete_what_its_successor_adopted(
     NetworkProvider().delete("net", new or {})
     assert not network.is_running(stack.network)
     assert defined.definition is None
+
+
+def test_a_machine_that_no_state_knows_does_not_keep_its_disk_from_being_deleted(
+    stack: StackDirectory, defined: Machine, looks_on: None
+) -> None:
+    made = DiskProvider().create({"root": str(stack.root), "name": "storage-data", "sizeGb": 5}).outs
+    DiskProvider().delete("storage-data", made or {})
+    assert disk.size_gb(stack, "storage-data") is None
+    assert not defined.is_running()
 
 
 def test_a_smaller_disk_is_refused_at_preview_and_both_sizes_are_named(stack: StackDirectory) -> None:

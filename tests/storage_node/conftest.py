@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,12 +55,23 @@ def restic_binary() -> Path:
 
 
 @pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A directory that the environments' users can pass through.
+
+    pytest's own are closed to others, and a further pytest on the machine closes them again.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="storage-node-test-"))
+    directory.chmod(0o711)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
 def restic(restic_binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The real restic, found by the node program and runnable by the environments' users."""
     directory = tmp_path / "bin"
     directory.mkdir()
     shutil.copy(restic_binary, directory / "restic")
-    _open_to_everyone(directory)
     monkeypatch.setattr(system, "PATH", f"{directory}:{system.PATH}")
     return directory / "restic"
 
@@ -70,15 +81,7 @@ def paths(tmp_path: Path) -> Paths:
     """A node's root in a directory, its data directory as if mounted."""
     found = Paths(root=tmp_path / "node")
     found.data.mkdir(parents=True)
-    _open_to_everyone(found.data)
     return found
-
-
-def _open_to_everyone(directory: Path) -> None:
-    """Lets other users pass through to a test's directory: pytest makes its own ones private."""
-    for place in (directory, *directory.parents):
-        if place.stat().st_uid == os.geteuid() and place != Path("/") and not place.stat().st_mode & stat.S_IXOTH:
-            place.chmod(place.stat().st_mode | stat.S_IXOTH)
 
 
 @pytest.fixture
