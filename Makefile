@@ -11,11 +11,11 @@ export STACK
 # Everything below runs in the environment that `. ./activate` gives to a person's shell.
 IN_ENV := . ./activate
 
-.PHONY: help setup stack up preview refresh outputs status ssh purge destroy demo test test-full bench check clean \
+.PHONY: help setup stack up preview refresh outputs status ssh purge destroy demo test test-full bench check \
 	preview-report drift-report deploy review-stacks review-plan review-comment drift-issue
 
 help: ## Print this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Each takes STACK=<name> (default dev); test and bench take ONLY=<part>."
 
 setup: ## Install what is missing: Python environment, engine, machine tools, node image
@@ -62,6 +62,7 @@ purge: stack ## Delete the kept backups of ENV=<removed environment>; CONFIRM=<t
 
 destroy: stack ## Remove the stack's machines, disks and passwords (protected ones are refused)
 	@$(IN_ENV); pulumi destroy --stack "$$STACK" --yes --skip-preview $(ARGS)
+	@$(PYTHON) -m components.qemu sweep --root ".state/local/$$STACK"
 
 demo: stack ## Run the add-on's whole flow against the running storage, on an application machine of its own
 	@$(IN_ENV); python -m demo

@@ -19,7 +19,7 @@ from demo.shell import Shell
 from demo.tree import Tree
 from plan.addon import share
 from tests.machines.conftest import ENVIRONMENTS
-from tests.project import Project
+from tests.project import Project, connections
 
 _SCRIPT = Path(__file__).with_name("standalone_setup.sh")
 
@@ -33,8 +33,7 @@ def measure() -> Iterator[Figure]:
     """All figures of a standalone storage."""
     with tempfile.TemporaryDirectory() as directory:
         yield _setup_ratio(Path(directory))
-        project = Project(Path(directory, "project"))
-        project.configure(environments=ENVIRONMENTS, protect=False)
+        project = Project(Path(directory, "project"), environments=ENVIRONMENTS, protect=False)
         try:
             project.make("up")
             yield _connections(project)
@@ -97,7 +96,7 @@ def _by_node_program(shell: Shell, program: node_program.NodeProgram) -> None:
 
 def _connections(project: Project) -> Figure:
     with project.operator() as operator:
-        count = int(operator.run("journalctl -q -t sshd -t sshd-session -g 'Accepted publickey' | wc -l")) - 1
+        count = connections(operator) - 1
     return Figure("standalone-ssh-connections", count, "connections", 6, "lower", "first up, two environments")
 
 

@@ -23,20 +23,27 @@ _LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".state", "__pycache__", ".*
 
 
 class Project:
-    """A copy of the project in ``root`` with one stack named ``test``."""
+    """A copy of the project in ``root`` with one stack named ``test``.
+
+    usual: the settings that stay unless a test changes them.
+    """
 
     stack = "test"
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    #: How many SSH connections the first `up` took, once that is known.
+    first_connections = -1
+
+    def __init__(self, root: Path, **usual: Any) -> None:
+        self.root, self.usual = root, usual
         shutil.copytree(SOURCE, root, ignore=_LEFT_OUT)
         (root / ".venv").symlink_to(SOURCE / ".venv")
+        self.configure()
 
     def configure(self, **settings: Any) -> None:
-        """Writes the stack's settings (camelCase keys), keeping the salt that the engine has put there."""
+        """Writes the usual settings with these (camelCase keys) changed, and keeps the engine's salt."""
         path = self.root / f"Pulumi.{self.stack}.yaml"
         content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-        content["config"] = {f"backup-storage:{key}": value for key, value in settings.items()}
+        content["config"] = {f"backup-storage:{key}": value for key, value in {**self.usual, **settings}.items()}
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
 
     def make(self, target: str, *, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -70,6 +77,11 @@ class Project:
         if check and done.returncode != 0:
             raise AssertionError(f"`{script}` ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
+
+    def status(self) -> dict[str, Any]:
+        """What `make status JSON=1` says, whether all is well or not."""
+        said = self.make("status", check=False, JSON="1").stdout
+        return dict(json.loads(next(line for line in said.splitlines() if line.startswith("{"))))
 
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs in plain text."""
@@ -120,6 +132,11 @@ def operator_shell(outputs: Mapping[str, Any], node: int = 0) -> Shell:
 def boot_id(shell: Shell) -> str:
     """Which boot of its machine a shell is in."""
     return shell.run("cat /proc/sys/kernel/random/boot_id").strip()
+
+
+def connections(operator: Shell) -> int:
+    """How often anybody has logged in on a node since it was made."""
+    return int(operator.run("journalctl -q -t sshd -t sshd-session -g 'Accepted publickey' | wc -l"))
 
 
 def clean_environment() -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Project
+from tests.project import Project, connections
 
 ENVIRONMENTS = {
     "shop": {"clients": ["10.77.0.101"], "readers": ["blog"]},
@@ -15,11 +15,17 @@ ENVIRONMENTS = {
 
 @pytest.fixture(scope="session")
 def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A standalone storage as `make up` leaves it, in a directory with a space in its name."""
-    project = Project(tmp_path_factory.mktemp("machines") / "backup storage")
-    project.configure(environments=ENVIRONMENTS, protect=False)
+    """A standalone storage as `make up` leaves it, in a directory with a space in its name.
+
+    The first thing that any test does with it is to count the connections that `up` took.
+    """
+    root = tmp_path_factory.mktemp("machines") / "backup storage"
+    project = Project(root, environments=ENVIRONMENTS, protect=False)
     try:
         project.make("up")
+        with project.operator() as operator:
+            # Without the one that asks.
+            project.first_connections = connections(operator) - 1
         yield project
     finally:
         project.make("destroy")
@@ -29,8 +35,7 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 @pytest.fixture
 def fresh_project(tmp_path: Path) -> Iterator[Project]:
     """A checkout without any storage; what a test leaves running in it is ended."""
-    project = Project(tmp_path / "project")
-    project.configure(environments=ENVIRONMENTS, protect=False)
+    project = Project(tmp_path / "project", environments=ENVIRONMENTS, protect=False)
     try:
         yield project
     finally:

@@ -24,7 +24,7 @@ def storage(standalone: Project) -> Iterator[Project]:
 def configure(project: Project, **changed: dict[str, Any] | None) -> None:
     """Sets the environments: the usual ones, with those that are named changed, new, or (None) taken out."""
     wanted = {name: values for name, values in {**ENVIRONMENTS, **changed}.items() if values is not None}
-    project.configure(environments=wanted, protect=False)
+    project.configure(environments=wanted)
 
 
 def password(project: Project, name: str = "shop") -> str:

@@ -68,7 +68,7 @@ def test_an_engine_that_is_killed_anywhere_is_mended_by_the_next_run(fresh_proje
         make_and_kill(project, "up", moment, after=number % 3)
     project.make("up")
     assert "unchanged" in project.make("up").stdout
-    assert json.loads(project.make("status", JSON="1").stdout)["healthy"] is True
+    assert project.status()["healthy"] is True
     secret = project.outputs()["addon"]["environments"]["shop"]["password"]
     with project.operator() as operator:
         operator.run("restic --no-cache --repo /data/shop check", stdin=secret + "\n")
@@ -87,29 +87,28 @@ def test_a_machine_that_lost_its_power_comes_back_with_its_data(standalone: Proj
     with standalone.operator() as operator:
         operator.run("echo kept >/data/shop/marker && sync /data/shop/marker")
     Machine(StackDirectory(standalone.root / ".state/local/test"), "storage-1").kill()
-    status = standalone.make("status", JSON="1", check=False)
-    assert status.returncode != 0
-    assert "not reachable" in json.loads(status.stdout)["nodes"]["storage-1"]["problems"][0]
+    assert standalone.make("status", check=False).returncode != 0
+    assert "not reachable" in standalone.status()["nodes"]["storage-1"]["problems"][0]
     assert "qemu:Machine" in standalone.make("preview").stdout
     standalone.make("up")
     with standalone.operator() as operator:
         assert operator.run("cat /data/shop/marker").strip() == "kept"
         operator.run("rm /data/shop/marker")
-    assert json.loads(standalone.make("status", JSON="1").stdout)["healthy"] is True
+    assert standalone.status()["healthy"] is True
 
 
 def test_a_machine_that_is_off_shows_in_a_refresh_and_the_next_up_starts_it(standalone: Project) -> None:
     Machine(StackDirectory(standalone.root / ".state/local/test"), "storage-1").kill()
     assert "qemu:Machine" in standalone.make("refresh").stdout
     standalone.make("up")
-    assert json.loads(standalone.make("status", JSON="1").stdout)["healthy"] is True
+    assert standalone.status()["healthy"] is True
 
 
 def test_a_full_disk_is_named_and_hurts_nobody_else(standalone: Project) -> None:
     with standalone.operator() as operator:
         operator.run("fallocate -l $(df --output=avail -B1 /data | tail -n 1) /data/filler || true; df -B1 /data")
         operator.attempt("dd if=/dev/zero of=/data/filler2 bs=4k")
-        standalone.configure(environments={**ENVIRONMENTS, "docs": {"clients": []}}, protect=False)
+        standalone.configure(environments={**ENVIRONMENTS, "docs": {"clients": []}})
         refused = standalone.make("up", check=False)
         assert refused.returncode != 0
         assert "full" in refused.stdout
@@ -119,7 +118,7 @@ def test_a_full_disk_is_named_and_hurts_nobody_else(standalone: Project) -> None
     standalone.make("up")
     with standalone.operator() as operator:
         assert json.loads(operator.run("/root/getBackups.sh"))["envs"] == ["blog", "docs", "shop"]
-    standalone.configure(environments=ENVIRONMENTS, protect=False)
+    standalone.configure()
     standalone.make("up")
 
 
@@ -132,7 +131,7 @@ def test_a_disk_that_holds_something_else_is_refused_and_left_alone(fresh_projec
         operator.run("systemctl stop nfs-server && umount /data")
         operator.run(f"mkfs.ext4 -q -F -L precious {device}")
         before = operator.run(f"head -c 50M {device} | sha256sum")
-        project.configure(environments=ENVIRONMENTS, protect=False, adminCidrs=["10.0.2.0/24"])
+        project.configure(adminCidrs=["10.0.2.0/24"])
         refused = project.make("up", check=False)
         assert refused.returncode != 0
         assert "ext4" in refused.stdout

@@ -19,7 +19,7 @@ DOCS = {"docs": {"clients": ["10.1.0.0/16"], "readers": ["shop"]}}
 def settings(standalone: Project) -> Iterator[None]:
     """Puts the settings back, without an `up`: a test that has made one brings the storage back too."""
     yield
-    standalone.configure(environments=ENVIRONMENTS, protect=False)
+    standalone.configure()
 
 
 def make(project: Project, target: str, variables: str = "") -> CompletedProcess[str]:
@@ -41,7 +41,7 @@ def test_a_stack_as_it_should_be_has_nothing_to_report(standalone: Project, sett
 
 
 def test_an_added_environment_is_reported_by_its_settings(standalone: Project, settings: None) -> None:
-    standalone.configure(environments={**ENVIRONMENTS, **DOCS}, protect=False)
+    standalone.configure(environments={**ENVIRONMENTS, **DOCS})
     done = make(standalone, "preview-report")
     assert done.returncode == SAFE
     assert "- `docs`: new environment, clients 10.1.0.0/16; read access granted to shop" in done.stdout
@@ -49,14 +49,14 @@ def test_an_added_environment_is_reported_by_its_settings(standalone: Project, s
 
 
 def test_a_grown_disk_is_reported_with_both_sizes(standalone: Project, settings: None) -> None:
-    standalone.configure(environments=ENVIRONMENTS, protect=False, sizeGb=20)
+    standalone.configure(sizeGb=20)
     done = make(standalone, "preview-report")
     assert done.returncode == SAFE
     assert "- `storage-1`: data disk 10 → 20 GB, online" in done.stdout
 
 
 def test_a_withdrawn_environment_fails_the_check_until_it_is_allowed(standalone: Project, settings: None) -> None:
-    standalone.configure(environments={"shop": {"clients": ["10.77.0.101"]}}, protect=False)
+    standalone.configure(environments={"shop": {"clients": ["10.77.0.101"]}})
     done = make(standalone, "preview-report")
     assert done.returncode != SAFE
     assert "- `blog`: export withdrawn, data kept" in done.stdout
@@ -76,22 +76,22 @@ def test_a_replaced_disk_fails_the_check(standalone: Project, settings: None) ->
 
 def test_a_merge_does_what_was_reviewed_and_nothing_else(standalone: Project, settings: None) -> None:
     """Settings that moved on after the review are refused before anything is touched."""
-    standalone.configure(environments={**ENVIRONMENTS, **DOCS}, protect=False)
+    standalone.configure(environments={**ENVIRONMENTS, **DOCS})
     assert make(standalone, "preview-report", "PLAN=plan.json").returncode == SAFE
     plan = (standalone.root / "plan.json").read_text(encoding="utf-8")
     assert [secret[:4] for secret in passwords(standalone.outputs()) if secret in plan] == []
 
     unseen = {"unseen": {"clients": ["10.2.0.0/16"]}}
-    standalone.configure(environments={**ENVIRONMENTS, **DOCS, **unseen}, protect=False)
+    standalone.configure(environments={**ENVIRONMENTS, **DOCS, **unseen})
     refused = make(standalone, "deploy", "PLAN=plan.json")
     assert refused.returncode != SAFE
     assert "violates plan" in refused.stdout + refused.stderr
     assert standalone.outputs()["environments"] == sorted(ENVIRONMENTS)
 
-    standalone.configure(environments={**ENVIRONMENTS, **DOCS}, protect=False)
+    standalone.configure(environments={**ENVIRONMENTS, **DOCS})
     assert make(standalone, "deploy", "PLAN=plan.json").returncode == SAFE
     assert standalone.outputs()["environments"] == sorted([*ENVIRONMENTS, "docs"])
-    standalone.configure(environments=ENVIRONMENTS, protect=False)
+    standalone.configure()
     standalone.make("up")
 
 
@@ -106,7 +106,8 @@ def test_the_nightly_look_finds_a_machine_that_is_off(standalone: Project, setti
         found = make(standalone, "drift-report")
         assert found.returncode != SAFE
         assert "- machine storage-1 is off; `pulumi up` starts it" in found.stdout
-        assert operate(standalone, "--drift").returncode == DRIFTED
+        again = operate(standalone, "--drift")
+        assert again.returncode == DRIFTED, again.stdout + again.stderr
     finally:
         standalone.make("up")
     assert make(standalone, "drift-report").returncode == SAFE

@@ -62,7 +62,7 @@ def output(standalone: Project) -> Iterator[str]:
         "blog": ENVIRONMENTS["blog"],
         "docs": {"clients": ["10.77.0.103"], "readers": ["shop"]},
     }
-    standalone.configure(environments=changed, protect=False)
+    standalone.configure(environments=changed)
     # Without --logtostderr: that one makes the engine print whatever it sends to its plugins, passwords included.
     verbose = "--debug -v=11 --logflow"
     with standalone.operator() as operator, sampled(operator):
@@ -71,7 +71,7 @@ def output(standalone: Project) -> Iterator[str]:
             for command in ("preview --diff --json", "preview --diff", "up --yes --diff", "refresh --yes --diff")
         ]
     yield "".join(done.stdout + done.stderr for done in said)
-    standalone.configure(environments=ENVIRONMENTS, protect=False)
+    standalone.configure()
     standalone.make("up")
 
 

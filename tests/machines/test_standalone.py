@@ -5,20 +5,14 @@ import json
 import jsonschema
 import pytest
 
-from demo.shell import Shell
 from tests.plan.test_addon import SCHEMA
-from tests.project import Project, boot_id
+from tests.project import Project, boot_id, connections
 
 pytestmark = [pytest.mark.machine, pytest.mark.standalone]
 
 #: What the first `up` of a storage with two environments may use: copy, configuration, environments, and as many
 #: again for a machine that does not answer at once.
 MOST_CONNECTIONS = 6
-
-
-def connections(operator: Shell) -> int:
-    """How often anybody has logged in on the node since it was made."""
-    return int(operator.run("journalctl -q -t sshd -t sshd-session -g 'Accepted publickey' | wc -l"))
 
 
 def test_the_outputs_follow_the_contract(standalone: Project) -> None:
@@ -40,8 +34,7 @@ def test_secret_outputs_are_hidden_unless_asked_for(standalone: Project) -> None
 
 
 def test_the_first_up_takes_few_connections(standalone: Project) -> None:
-    with standalone.operator() as operator:
-        assert connections(operator) - 1 <= MOST_CONNECTIONS
+    assert 3 <= standalone.first_connections <= MOST_CONNECTIONS
 
 
 def test_a_second_up_changes_nothing_and_connects_to_nothing(standalone: Project) -> None:
@@ -63,7 +56,7 @@ def test_a_share_is_all_that_one_environment_needs(standalone: Project) -> None:
 
 
 def test_status_says_what_the_node_says(standalone: Project) -> None:
-    known = json.loads(standalone.make("status", JSON="1").stdout)
+    known = standalone.status()
     assert known["healthy"] is True
     assert known["nodes"]["storage-1"]["exports"] == 2
     assert "healthy" in standalone.make("status").stdout

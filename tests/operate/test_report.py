@@ -101,9 +101,28 @@ def test_the_dangerous_is_first_even_where_hundreds_of_environments_go() -> None
     assert "(500 withdrawn)" in text
 
 
+def test_a_lowered_generation_is_no_rotation() -> None:
+    content = json.loads(recorded("password-rotated"))
+    for step in content["steps"]:
+        step["oldState"], step["newState"] = step["newState"], step["oldState"]
+    text = reported("password-rotated", json.dumps(content))
+    assert "- `shop`: generation 2 → 1; password replaced; key of its reader blog replaced" in text
+    assert "> - `shop`: the password is replaced although the generation was not raised" in text
+
+
 def test_values_that_are_not_known_yet_are_called_so() -> None:
     for name in NAMES:
         assert UNKNOWN not in reported(name)
+
+
+@pytest.mark.parametrize("kept", ["protect", "retainOnDelete"])
+def test_either_protection_counts_where_it_is_lifted(kept: str) -> None:
+    content = json.loads(recorded("protection-lifted"))
+    for step in content["steps"]:
+        for state in (step["oldState"], step["newState"]):
+            for other in {"protect", "retainOnDelete"} - {kept}:
+                state.pop(other, None)
+    assert "> - protection is lifted from 1 data disk" in reported("nothing", json.dumps(content))
 
 
 def test_a_label_that_allows_it_is_named_in_the_warning() -> None:
