@@ -7,6 +7,8 @@ SHELL := /bin/bash
 STACK ?= dev
 PYTHON := .venv/bin/python
 export STACK
+# As it was given: a command for a node may hold anything that a shell reads.
+export CMD
 
 # Everything below runs in the environment that `. ./activate` gives to a person's shell.
 IN_ENV := . ./activate
@@ -55,7 +57,7 @@ status: stack ## Show the state of every node, with JSON=1 for programs
 	@$(IN_ENV); python -m operate status $(if $(JSON),--json)
 
 ssh: stack ## Open a shell on NODE=<node>, or run CMD="..." there
-	@$(IN_ENV); python -m operate ssh $(if $(NODE),--node "$(NODE)") $(if $(CMD),-- $(CMD))
+	@$(IN_ENV); python -m operate ssh $(if $(NODE),--node "$(NODE)") $(if $(CMD),-- "$$CMD")
 
 purge: stack ## Delete the kept backups of ENV=<removed environment>; CONFIRM=<the same> does it
 	@$(IN_ENV); python -m operate purge "$(ENV)" $(if $(CONFIRM),--confirm "$(CONFIRM)")

@@ -3,10 +3,14 @@
 import argparse
 from collections.abc import Callable, Iterator
 
-from benchmarks import standalone
+from benchmarks import catalogue, environments, standalone
 from benchmarks.figures import Figure, write
 
-PARTS: dict[str, Callable[[], Iterator[Figure]]] = {"standalone": standalone.measure}
+PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "standalone": standalone.measure,
+    "catalogue": catalogue.measure,
+    "environments": environments.measure,
+}
 
 
 def main() -> None:

@@ -15,27 +15,32 @@ from tests.project import Project, clean_environment
 
 pytestmark = [pytest.mark.machine, pytest.mark.standalone]
 
-#: What `up` says, in this order, when it begins with a part; the engine is killed there.
+#: What `up` says when it begins with a part, in an order that is the same in every run, and how many seconds later
+#: the engine is killed.
 UP = (
-    "qemu:Network network creating",
-    "qemu:Disk storage-1-data creating",
-    "qemu:Machine storage-1 creating",
-    "CopyToRemote storage-1-program creating",
-    "Command storage-1-configure creating",
-    "Command environments-storage-1 creating",
+    ("qemu:Network network creating", 0),
+    ("qemu:Machine storage-1 creating", 2),
+    ("CopyToRemote storage-1-program creating", 1),
+    ("Command storage-1-configure creating", 2),
+    ("Command environments-storage-1 creating", 3),
 )
 
+#: The same for `destroy`, which is so quick that it may be further on by the time that the kill arrives.
 DESTROY = (
-    "Command environments-storage-1 deleted",
-    "Command storage-1-configure deleted",
-    "qemu:Machine storage-1 deleting",
+    "Destroying (test)",
+    "Command environments-storage-1 delet",
+    "qemu:Machine storage-1 delet",
     "qemu:Disk storage-1-data delet",
     "qemu:Network network delet",
+    "PrivateKey login delet",
 )
 
 
-def make_and_kill(project: Project, target: str, moment: str, after: float) -> None:
-    """Runs a target and kills all that it started, without a warning, ``after`` seconds from what it says."""
+def make_and_kill(project: Project, target: str, moment: str, after: float = 0) -> bool:
+    """Runs a target and kills all that it started, without a warning, ``after`` seconds from when it says ``moment``.
+
+    Gives whether it came to that; a run that ends by itself has to end well.
+    """
     running = subprocess.Popen(
         ["make", "--no-print-directory", target, f"STACK={project.stack}"],
         cwd=project.root,
@@ -54,18 +59,20 @@ def make_and_kill(project: Project, target: str, moment: str, after: float) -> N
             if moment in line:
                 break
         else:
-            raise AssertionError(f"`make {target}` ended without {moment!r}:\n{said}")
+            assert running.wait() == 0, f"`make {target}` failed on its own:\n{said}"
+            return False
         # Any moment will do: what is looked for is that none of them does harm.
         time.sleep(after)
         os.killpg(running.pid, signal.SIGKILL)
     running.wait()
+    return True
 
 
 @pytest.mark.long
 def test_an_engine_that_is_killed_anywhere_is_mended_by_the_next_run(fresh_project: Project) -> None:
     project = fresh_project
-    for number, moment in enumerate(UP):
-        make_and_kill(project, "up", moment, after=number % 3)
+    for moment, after in UP:
+        assert make_and_kill(project, "up", moment, after), f"`up` ended before {moment!r}"
     project.make("up")
     assert "unchanged" in project.make("up").stdout
     assert project.status()["healthy"] is True
@@ -75,8 +82,7 @@ def test_an_engine_that_is_killed_anywhere_is_mended_by_the_next_run(fresh_proje
         assert operator.run("ls /data").split() == ["blog", "shop"]
     names = [process.name() for process in project.processes()]
     assert len([name for name in names if name.startswith("qemu-system")]) == 1
-    for number, moment in enumerate(DESTROY):
-        make_and_kill(project, "destroy", moment, after=number % 2)
+    assert sum(make_and_kill(project, "destroy", moment) for moment in DESTROY) >= 3
     project.make("destroy")
     assert project.processes() == []
     left = [path for path in (project.root / ".state/local/test").rglob("*") if path.is_file()]

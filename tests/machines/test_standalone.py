@@ -63,7 +63,8 @@ def test_status_says_what_the_node_says(standalone: Project) -> None:
 
 
 def test_make_ssh_runs_a_command_on_the_node(standalone: Project) -> None:
-    assert standalone.make("ssh", NODE="storage-1", CMD="hostname").stdout.strip().endswith("storage-1")
+    said = standalone.make("ssh", NODE="storage-1", CMD="cd /data && hostname; pwd").stdout
+    assert said.split()[-2:] == ["storage-1", "/data"]
 
 
 def test_the_addons_whole_flow_holds(standalone: Project) -> None:

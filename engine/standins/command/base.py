@@ -36,7 +36,9 @@ def connection_failures(connection: Any) -> list[CheckFailure]:
     if value is None:
         return [CheckFailure("connection", "missing required field 'connection'")]
     failures = []
-    for path, part in (("connection", value), ("connection.proxy", value.get("proxy") if value else None)):
+    # A connection to a machine that is about to change is not known yet in a preview.
+    proxy = value.get("proxy") if isinstance(value, dict) else None
+    for path, part in (("connection", value), ("connection.proxy", proxy)):
         if isinstance(part, dict) and part.get("host") is None:
             failures.append(CheckFailure(f"{path}.host", "missing required field 'host'"))
     return failures
