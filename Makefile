@@ -13,7 +13,7 @@ export CMD
 # Everything below runs in the environment that `. ./activate` gives to a person's shell.
 IN_ENV := . ./activate
 
-.PHONY: help setup stack up preview refresh outputs status ssh purge destroy demo test test-full bench check \
+.PHONY: help setup stack up preview refresh outputs status repair ssh purge destroy demo test test-full bench check \
 	preview-report drift-report deploy review-stacks review-plan review-comment drift-issue
 
 help: ## Print this list
@@ -55,6 +55,9 @@ outputs: stack ## Print the add-on's outputs, with ENV=<environment> the part th
 
 status: stack ## Show the state of every node, with JSON=1 for programs
 	@$(IN_ENV); python -m operate status $(if $(JSON),--json)
+
+repair: stack ## Bring every node back to what the stack says: exports, firewall, services, program
+	@$(IN_ENV); python -m operate repair
 
 ssh: stack ## Open a shell on NODE=<node>, or run CMD="..." there
 	@$(IN_ENV); python -m operate ssh $(if $(NODE),--node "$(NODE)") $(if $(CMD),-- "$$CMD")

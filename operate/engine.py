@@ -4,7 +4,7 @@ import json
 import subprocess
 from typing import Any
 
-from operate import locks
+from operate import checkpoint, locks
 from operate.errors import OperateError
 from operate.project import HOME, ensure_passphrase, stack_file
 
@@ -17,6 +17,10 @@ def ensure_stack(stack: str) -> None:
     ensure_passphrase(stack)
     for pid in locks.release_dead(stack):
         print(f"The lock of process {pid}, which was killed, is released; the next `up` mends what it left.")
+    if checkpoint.restore_torn(stack):
+        print(
+            "The state was cut off while it was written; its last whole version is back, the next `up` mends the rest."
+        )
     if not stack_file(stack) and stack not in {entry["name"] for entry in _json("stack", "ls", "--json")}:
         raise OperateError(
             f"There is no stack {stack}: neither a file Pulumi.{stack}.yaml nor a state. Write its settings into "
@@ -31,6 +35,12 @@ def outputs(stack: str) -> dict[str, Any]:
     if "addon" not in known:
         raise OperateError(f"Stack {stack} has no outputs; its last `up` did not finish. Run `make up STACK={stack}`.")
     return dict(known)
+
+
+def resources(stack: str) -> list[dict[str, Any]]:
+    """The stack's resources as its state has them; secrets stay encrypted."""
+    deployment = _json("stack", "export", "--stack", stack)["deployment"]
+    return list(deployment.get("resources") or [])
 
 
 def _json(*arguments: str) -> Any:

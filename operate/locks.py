@@ -1,14 +1,11 @@
 """Locks of the file backend whose holder was killed: they would stop every later command of the stack."""
 
 import json
-import os
 import platform
-from pathlib import Path
-from urllib.parse import unquote
 
 import psutil
 
-from operate.project import PROJECT_NAME
+from operate.project import PROJECT_NAME, file_backend
 
 
 def release_dead(stack: str) -> list[int]:
@@ -16,10 +13,9 @@ def release_dead(stack: str) -> list[int]:
 
     A lock that another computer took, or a process that lives, stays. Only the file backend has such locks.
     """
-    url = os.environ.get("PULUMI_BACKEND_URL", "")
-    if not url.startswith("file://"):
+    place = file_backend()
+    if place is None:
         return []
-    place = Path(unquote(url.removeprefix("file://"))).expanduser()
     released = []
     for path in (place / ".pulumi/locks/organization" / PROJECT_NAME / stack).glob("*.json"):
         lock = json.loads(path.read_text(encoding="utf-8"))

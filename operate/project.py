@@ -4,6 +4,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
 
@@ -54,6 +55,12 @@ def environment() -> dict[str, str]:
     if not os.environ.get("PULUMI_CONFIG_PASSPHRASE") and not os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
         chosen["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(PASSPHRASE)
     return chosen
+
+
+def file_backend() -> Path | None:
+    """The directory of the file backend, None where another backend is in force."""
+    url = os.environ.get("PULUMI_BACKEND_URL", "")
+    return Path(unquote(url.removeprefix("file://"))).expanduser() if url.startswith("file://") else None
 
 
 def ensure_passphrase(stack: str) -> None:

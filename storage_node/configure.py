@@ -50,7 +50,7 @@ def apply(paths: Paths, spec: Configure, source: Path) -> dict[str, Any]:
 def _own_disk(paths: Paths, spec: Configure, device: Path) -> bool:
     if mount.is_mounted(paths, spec.data_path, device):
         return False
-    formatted = disk.prepare(device, spec.filesystem)
+    formatted = disk.prepare(device, spec.filesystem, spec.device)
     mount.prepare_mountpoint(paths.data, spec.data_path)
     return formatted
 

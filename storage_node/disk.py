@@ -120,8 +120,10 @@ def _signature(device: Path) -> str:
     return f"a {kind} {noun}{label}{identity}"
 
 
-def prepare(device: Path, filesystem: str) -> bool:
+def prepare(device: Path, filesystem: str, name: str | None = None) -> bool:
     """Makes sure that the device holds this node's file system; returns whether it was formatted now.
+
+    ``name`` is the stable name by which the stack knows the device.
 
     Raises NodeError, and leaves the device as it is, when it holds anything that was not put there by this program.
     """
@@ -129,10 +131,11 @@ def prepare(device: Path, filesystem: str) -> bool:
     if found.kind == "ours":
         return False
     if found.kind == "foreign":
+        known_as = name or str(device)
         raise NodeError(
-            f"The data disk {device} already holds {found.description}; it was left untouched. This node expects a "
+            f"The data disk {known_as} already holds {found.description}; it was left untouched. This node expects a "
             f"blank disk or its own XFS file system {filesystem}: attach the right disk, or, if what is on it may be "
-            f"lost, empty it with `wipefs -a {device}` and `blkdiscard -z {device}`, then run `pulumi up` again."
+            f"lost, empty it with `wipefs -a {known_as}` and `blkdiscard -z {known_as}`, then run `pulumi up` again."
         )
     if not stat.S_ISBLK(device.stat().st_mode) and not stat.S_ISREG(device.stat().st_mode):
         raise NodeError(f"{device} is not a block device; device in the specification has to name the data disk.")

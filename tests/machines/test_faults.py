@@ -110,6 +110,23 @@ def test_a_machine_that_is_off_shows_in_a_refresh_and_the_next_up_starts_it(stan
     assert standalone.status()["healthy"] is True
 
 
+def test_what_was_changed_by_hand_on_a_node_is_seen_and_repaired(standalone: Project) -> None:
+    with standalone.operator() as operator:
+        operator.run("rm /etc/exports.d/backup-storage.exports && exportfs -ra && systemctl stop systemd-timesyncd")
+        operator.run("nft flush ruleset")
+        known = standalone.status()
+        assert known["healthy"] is False
+        said = " ".join(known["nodes"]["storage-1"]["problems"])
+        assert "export" in said
+        assert "firewall" in said
+        assert "systemd-timesyncd" in said
+        standalone.make("repair")
+        assert standalone.status()["healthy"] is True
+        assert "/data/shop" in operator.run("exportfs -s")
+        assert "policy drop" in operator.run("nft list ruleset")
+    assert "unchanged" in standalone.make("up").stdout
+
+
 def test_a_full_disk_is_named_and_hurts_nobody_else(standalone: Project) -> None:
     with standalone.operator() as operator:
         operator.run("fallocate -l $(df --output=avail -B1 /data | tail -n 1) /data/filler || true; df -B1 /data")

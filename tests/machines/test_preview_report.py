@@ -52,7 +52,8 @@ def test_a_grown_disk_is_reported_with_both_sizes(standalone: Project, settings:
     standalone.configure(sizeGb=20)
     done = make(standalone, "preview-report")
     assert done.returncode == SAFE
-    assert "- `storage-1`: data disk 10 → 20 GB, online" in done.stdout
+    size = standalone.usual.get("sizeGb", 10)
+    assert f"- `storage-1`: data disk {size} → 20 GB, online" in done.stdout
 
 
 def test_a_withdrawn_environment_fails_the_check_until_it_is_allowed(standalone: Project, settings: None) -> None:

@@ -63,8 +63,8 @@ def output(standalone: Project) -> Iterator[str]:
         "docs": {"clients": ["10.77.0.103"], "readers": ["shop"]},
     }
     standalone.configure(environments=changed)
-    # Without --logtostderr: that one makes the engine print whatever it sends to its plugins, passwords included.
-    verbose = "--debug -v=11 --logflow"
+    # Without --debug and --logtostderr: those make Pulumi itself print whatever it sends to its plugins.
+    verbose = "-v=11 --logflow"
     with standalone.operator() as operator, sampled(operator):
         said = [
             standalone.shell(f"pulumi {command} --stack test {verbose}")
