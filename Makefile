@@ -72,8 +72,9 @@ destroy: stack ## Remove the stack's machines, disks and passwords (protected on
 demo: stack ## Run the add-on's whole flow against the running storage, on an application machine of its own
 	@$(IN_ENV); python -m demo
 
-check: setup
-	@$(IN_ENV)
+check:
+	@./setup --tests
+	$(IN_ENV)
 	ruff check .
 	ruff format --check .
 	mypy

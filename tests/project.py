@@ -46,10 +46,10 @@ class Project:
         content["config"] = {f"backup-storage:{key}": value for key, value in {**self.usual, **settings}.items()}
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
 
-    def make(self, target: str, *, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Runs ``make target``; its output is text, stdout and stderr together."""
+    def start(self, target: str, **variables: str) -> subprocess.Popen[str]:
+        """Starts ``make target`` in a process group of its own; stdout and stderr come together as text."""
         words = [f"{name}={value}" for name, value in {"STACK": self.stack, **variables}.items()]
-        done = subprocess.run(
+        return subprocess.Popen(
             ["make", "--no-print-directory", target, *words],
             cwd=self.root,
             env=clean_environment(),
@@ -57,11 +57,16 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
+            start_new_session=True,
         )
-        if check and done.returncode != 0:
-            raise AssertionError(f"`make {target} {' '.join(words)}` ended with {done.returncode}:\n{done.stdout}")
-        return done
+
+    def make(self, target: str, *, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Runs ``make target`` to its end; its output is text, stdout and stderr together."""
+        with self.start(target, **variables) as running:
+            said, _ = running.communicate()
+        if check and running.returncode != 0:
+            raise AssertionError(f"`make {target}` with {variables} ended with {running.returncode}:\n{said}")
+        return subprocess.CompletedProcess(running.args, running.returncode, said)
 
     def shell(self, script: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Runs a line in a shell that has sourced ``activate``, as a person would."""

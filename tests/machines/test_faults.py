@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import time
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from components.qemu.layout import StackDirectory
 from components.qemu.machine import Machine
 from tests.machines.conftest import ENVIRONMENTS
-from tests.project import Project, clean_environment
+from tests.project import Project
 
 pytestmark = [pytest.mark.machine, pytest.mark.standalone]
 
@@ -41,16 +40,7 @@ def make_and_kill(project: Project, target: str, moment: str, after: float = 0) 
 
     Gives whether it came to that; a run that ends by itself has to end well.
     """
-    running = subprocess.Popen(
-        ["make", "--no-print-directory", target, f"STACK={project.stack}"],
-        cwd=project.root,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    running = project.start(target)
     assert running.stdout is not None
     said = ""
     with running.stdout:
