@@ -37,7 +37,7 @@ def directory(path: Path | str, inside: int | None = None) -> Iterator[int]:
 def read(name: str, inside: int, largest: int = LARGEST_FILE) -> bytes:
     """The content of a plain file in an open directory; raises FileNotFoundError when it is not there."""
     try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=inside)
+        descriptor = _open(name, inside)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -58,3 +58,22 @@ def read(name: str, inside: int, largest: int = LARGEST_FILE) -> bytes:
         raise UntrustworthyError(f"{name} cannot be read ({error.strerror})") from None
     finally:
         os.close(descriptor)
+
+
+def _open(name: str, inside: int) -> int:
+    """Opens without following a link, and without waiting for whoever opens a pipe's other end.
+
+    The NFS server lends a file that a client has just written to that client (a delegation). It is called back when
+    somebody else opens the file, and only an open that waits gets to see it, so a plain file is waited for.
+    """
+    try:
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=inside)
+    except BlockingIOError:
+        anchor = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=inside)
+    try:
+        if not stat.S_ISREG(os.fstat(anchor).st_mode):
+            raise UntrustworthyError(f"{name} is not a plain file")
+        # The very file that was looked at, whatever the name stands for by now.
+        return os.open(f"/proc/self/fd/{anchor}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(anchor)
