@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 from components.qemu.image import Image
@@ -13,7 +14,7 @@ def adopt(stack: StackDirectory, image: Image) -> str:
     """Keep the image within the stack, so that a cache that is emptied takes no machine's root disk away."""
     kept = stack.images / image.directory.name
     if not kept.exists():
-        making = stack.images / f"making-{os.getpid()}"
+        making = stack.images / f"making-{os.getpid()}-{threading.get_ident()}"
         shutil.rmtree(making, ignore_errors=True)
         shutil.copytree(image.directory, making, copy_function=_link_or_copy)
         try:
