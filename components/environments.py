@@ -37,6 +37,7 @@ class Environments(pulumi.ComponentResource):
         program: NodeProgram,
         *,
         retain: bool,
+        ready: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         visible = {key: environment.model_dump(mode="json") for key, environment in environments.items()}
@@ -59,7 +60,8 @@ class Environments(pulumi.ComponentResource):
                 node.machine,
                 "environments",
                 specification,
-                pulumi.ResourceOptions(parent=self, depends_on=[node]),
+                pulumi.ResourceOptions(parent=self, depends_on=[node, *ready]),
+                secret=True,
             )
             for node in nodes
         }

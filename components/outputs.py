@@ -20,6 +20,7 @@ def export(settings: Settings, storage: Storage) -> None:
                     stack=pulumi.get_stack(),
                     nodes=known[0],
                     passwords=known[1],
+                    floating_address=storage.floating_address,
                 )
             )
         ),

@@ -60,17 +60,32 @@ def ship(name: str, machine: Machine, program: NodeProgram, opts: pulumi.Resourc
 
 
 def install(
-    name: str, machine: Machine, step: str, specification: Mapping[str, Any], opts: pulumi.ResourceOptions
+    name: str,
+    machine: Machine,
+    step: str,
+    specification: Mapping[str, Any],
+    opts: pulumi.ResourceOptions,
+    *,
+    secret: bool,
 ) -> pulumi.Output[dict[str, Any]]:
-    """Runs a step by the program as it was shipped; the step that installs it. Gives what the step printed."""
-    return _run(name, machine, f"python3 -IS {INCOMING} {step}", specification, opts, secret=False)
+    """Runs a step by the program as it was shipped; the step that installs it. Gives what the step printed.
+
+    ``secret`` says whether the specification holds secrets; what the step prints holds none in any case.
+    """
+    return _run(name, machine, f"python3 -IS {INCOMING} {step}", specification, opts, secret=secret)
 
 
 def run(
-    name: str, machine: Machine, step: str, specification: Mapping[str, Any], opts: pulumi.ResourceOptions
+    name: str,
+    machine: Machine,
+    step: str,
+    specification: Mapping[str, Any],
+    opts: pulumi.ResourceOptions,
+    *,
+    secret: bool,
 ) -> pulumi.Output[dict[str, Any]]:
-    """Runs a step whose specification holds secrets by the installed program. Gives what the step printed."""
-    return _run(name, machine, f"{INSTALLED} {step}", specification, opts, secret=True)
+    """Runs a step by the installed program. Gives what the step printed."""
+    return _run(name, machine, f"{INSTALLED} {step}", specification, opts, secret=secret)
 
 
 def _run(

@@ -8,7 +8,10 @@ import pulumi
 
 from components import node_program
 from components.environments import Environments
+from components.gluster_cluster import GlusterCluster
+from components.node_program import NodeProgram
 from components.platforms.base import Platform
+from components.shape import ShapeGuard
 from components.storage_node import StorageNode
 from plan.problems import SettingsError
 from plan.settings import Settings
@@ -22,6 +25,7 @@ class Storage:
     """The nodes of a stack's storage, and the environments that they serve."""
 
     nodes: Sequence[StorageNode]
+    floating_address: str | None
     environments: Environments
 
 
@@ -35,6 +39,19 @@ def build(settings: Settings, platform: Platform) -> Storage:
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from error
     program = node_program.pack(_BUILD)
-    nodes = [StorageNode("storage-1", 1, settings, platform, program)]
-    environments = Environments("environments", settings.environments, nodes, program, retain=settings.protect)
-    return Storage(nodes=nodes, environments=environments)
+    guarded = pulumi.ResourceOptions(depends_on=[ShapeGuard("shape", settings.shape)])
+    if settings.topology == "cluster":
+        cluster = GlusterCluster("cluster", settings, platform, program, guarded)
+        return _serving(settings, cluster.nodes, program, cluster)
+    node = StorageNode("storage-1", 1, settings, platform, program, opts=guarded)
+    return _serving(settings, [node], program, None)
+
+
+def _serving(
+    settings: Settings, nodes: Sequence[StorageNode], program: NodeProgram, cluster: GlusterCluster | None
+) -> Storage:
+    ready = [] if cluster is None else [cluster]
+    environments = Environments(
+        "environments", settings.environments, nodes, program, retain=settings.protect, ready=ready
+    )
+    return Storage(nodes, cluster.floating_address if cluster else None, environments)

@@ -1,6 +1,7 @@
 """StorageNode: one machine with its data disk, configured to hold backups."""
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -13,6 +14,9 @@ from plan.settings import Settings
 
 #: Namespace of the file systems' UUIDs: a node knows its own data disk by the one that follows from its name.
 _FILESYSTEMS = uuid.UUID("0d4c6c0e-7a54-5d0b-9d6e-5f2c2f3a1b77")
+
+#: Likewise of the members of clusters.
+_MEMBERS = uuid.UUID("5b4a3a52-8e0d-5f43-8a4c-3b7a0c4d9e21")
 
 
 class StorageNode(pulumi.ComponentResource):
@@ -34,11 +38,12 @@ class StorageNode(pulumi.ComponentResource):
         settings: Settings,
         platform: Platform,
         program: NodeProgram,
+        cluster: Mapping[str, Any] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("backup-storage:index:StorageNode", name, _visible(settings), opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.machine = platform.machine(name, index, child)
+        self.machine = platform.machine(name, index, pulumi.ResourceOptions.merge(after(opts), child))
         shipped = remote.ship(f"{name}-program", self.machine, program, child)
         self.configured = remote.install(
             f"{name}-configure",
@@ -54,8 +59,10 @@ class StorageNode(pulumi.ComponentResource):
                 "dataPath": DATA_PATH,
                 "sizeGb": settings.size_gb,
                 "firewall": {"ssh": list(settings.admin_cidrs or platform.admin_cidrs)},
+                **({} if cluster is None else {"cluster": cluster}),
             },
             pulumi.ResourceOptions(parent=self, depends_on=[shipped]),
+            secret=cluster is not None,
         )
         self.facts = pulumi.Output.all(
             address=self.machine.address,
@@ -78,6 +85,16 @@ def _visible(settings: Settings) -> dict[str, Any]:
             "stack": pulumi.get_stack(),
         },
     }
+
+
+def after(opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
+    """What a component itself waits for, for its children: the SDK does not hand it down."""
+    return pulumi.ResourceOptions(depends_on=None if opts is None else opts.depends_on)
+
+
+def member_id(project: str, stack: str, name: str) -> str:
+    """The UUID by which the members of a cluster know a node, the same for any machine in its place."""
+    return str(uuid.uuid5(_MEMBERS, f"{project}/{stack}/{name}"))
 
 
 def filesystem_id(project: str, stack: str, name: str) -> str:

@@ -22,6 +22,10 @@ MOUNT_POINT = "/opt/backup"
 #: ever a program or a device.
 MOUNT_OPTIONS = "vers=4.2,proto=tcp,hard,noatime,nosuid,nodev,noexec,_netdev"
 
+#: With an address that moves between nodes, a client has to notice a dead server and dial anew: after 5 s without an
+#: answer (timeo is in tenths) and two more tries, where the default is minutes.
+FAILOVER_OPTIONS = f"{MOUNT_OPTIONS},timeo=50,retrans=2"
+
 
 @dataclass(frozen=True)
 class NodeFacts:
@@ -45,9 +49,21 @@ class NodeFacts:
 
 
 def build(
-    settings: Settings, *, project: str, stack: str, nodes: Sequence[NodeFacts], passwords: Mapping[str, str]
+    settings: Settings,
+    *,
+    project: str,
+    stack: str,
+    nodes: Sequence[NodeFacts],
+    passwords: Mapping[str, str],
+    floating_address: str | None = None,
 ) -> dict[str, Any]:
-    """The ``addon`` output. ``passwords`` is keyed as ``password_key`` says; the result holds secrets."""
+    """The ``addon`` output. ``passwords`` is keyed as ``password_key`` says; the result holds secrets.
+
+    floating_address: the address of a cluster that is always on one living node; its mounts come first.
+    """
+    hosts = [node.private_address for node in nodes]
+    sources = [floating_address, *hosts] if floating_address else hosts
+    options = FAILOVER_OPTIONS if settings.topology == "cluster" else MOUNT_OPTIONS
     return {
         "version": CONTRACT_VERSION,
         "name": project,
@@ -62,12 +78,12 @@ def build(
             name: {
                 "password": passwords[password_key(name)],
                 "repository": f"{MOUNT_POINT}/{name}",
-                "mounts": _mounts(name, nodes, read_only=False),
+                "mounts": _mounts(name, sources, options),
                 "restoreFrom": {
                     other: {
                         "repository": f"{MOUNT_POINT}/{other}",
                         "password": passwords[password_key(other, reader=name)],
-                        "mounts": _mounts(other, nodes, read_only=True),
+                        "mounts": _mounts(other, sources, f"ro,{options}"),
                     }
                     for other in readable_by(name, settings.environments)
                 },
@@ -101,13 +117,13 @@ def share(addon: Mapping[str, Any], environment: str) -> dict[str, Any]:
     return {**addon, "environments": {environment: addon["environments"][environment]}}
 
 
-def _mounts(name: str, nodes: Sequence[NodeFacts], *, read_only: bool) -> list[dict[str, str]]:
+def _mounts(name: str, sources: Sequence[str], options: str) -> list[dict[str, str]]:
     return [
         {
             "type": "nfs4",
-            "source": f"{node.private_address}:{DATA_PATH}/{name}",
+            "source": f"{source}:{DATA_PATH}/{name}",
             "target": f"{MOUNT_POINT}/{name}",
-            "options": f"ro,{MOUNT_OPTIONS}" if read_only else MOUNT_OPTIONS,
+            "options": options,
         }
-        for node in nodes
+        for source in sources
     ]

@@ -14,6 +14,7 @@ NODE_PACKAGES: tuple[str, ...] = (
     "iproute2",
     "iputils-ping",
     "nfs-common",
+    "nfs-ganesha-gluster",
     "nfs-kernel-server",
     "nftables",
     "openssh-server",

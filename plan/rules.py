@@ -4,6 +4,16 @@ from collections.abc import Mapping
 
 from plan.environments import Environment, is_public
 
+#: GlusterFS, its client, its self-healing and the NFS server of a node, and room for restic beside them.
+CLUSTER_MEMORY_MB = 1024
+
+
+def of_a_cluster(topology: str, memory_mb: int) -> list[str]:
+    """What a cluster needs that a standalone node does not."""
+    if topology == "cluster" and memory_mb < CLUSTER_MEMORY_MB:
+        return [f"backup-storage:memoryMb is {memory_mb}; a cluster's nodes need {CLUSTER_MEMORY_MB} or more."]
+    return []
+
 
 def between_environments(environments: Mapping[str, Environment], *, allow_public: bool) -> list[str]:
     """What is wrong with who reads whom, and from where."""

@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from plan import rules
 from plan.environments import Environment, EnvironmentName, NetworkText
+from plan.layout import Layout, Nodes, Shape, Topology
 from plan.problems import SettingsError
 
 #: Namespace of the settings in Pulumi's configuration.
@@ -24,7 +25,9 @@ class Settings(BaseModel):
 
     platform: Literal["local"] = "local"
     region: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]*$")
-    topology: Literal["standalone"] = "standalone"
+    topology: Topology = "standalone"
+    nodes: Nodes = 3
+    layout: Layout = "replicated"
     size_gb: int = Field(default=10, ge=MIN_SIZE_GB)
     cpus: int = Field(default=1, ge=1, le=64)
     memory_mb: int = Field(default=1024, ge=768)
@@ -36,6 +39,11 @@ class Settings(BaseModel):
     display_name: str = "Backup storage"
     group: str = "Backup storage nodes"
     project_scope: str = Field(default="backup", pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")
+
+    @property
+    def shape(self) -> Shape:
+        """Where the data is to lie."""
+        return Shape.of(self.topology, self.nodes, self.layout)
 
     def warnings(self) -> list[str]:
         """What is allowed but unwise, one sentence each."""
@@ -66,6 +74,7 @@ def load(raw: Mapping[str, Any]) -> Settings:
         problems = [_sentence(details) for details in error.errors()]
         faulty = {str(details["loc"][0]) for details in error.errors()}
         settings = Settings.model_validate({key: value for key, value in raw.items() if key not in faulty})
+    problems += rules.of_a_cluster(settings.topology, settings.memory_mb)
     problems += rules.between_environments(settings.environments, allow_public=settings.allow_public_clients)
     if problems:
         raise SettingsError(problems)

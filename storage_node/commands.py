@@ -40,6 +40,8 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     add("configure", _configure, "Disk, firewall, services and this program, from JSON on stdin.")
+    add("volume", _volume, "A cluster's volume over its members' bricks, from JSON on stdin; ends when it is healed.")
+    add("address", _address, "Keeps the cluster's floating address; run as a service.")
     add("environments", _environments, "Repositories and exports, from JSON on stdin.")
     status = add("status", _status, "The node's health; exit status 0 when all is well.")
     status.add_argument("--json", action="store_true", help="one JSON object instead of a table")
@@ -77,6 +79,22 @@ def _configure(_: argparse.Namespace, paths: Paths) -> int:
     paths = Paths(root=paths.root, data_path=wanted.data_path)
     with lock.exclusive(paths.lock):
         return _answer(configure.apply(paths, wanted, source))
+
+
+def _volume(_: argparse.Namespace, paths: Paths) -> int:
+    from storage_node import install, spec  # noqa: PLC0415
+    from storage_node.cluster import volume  # noqa: PLC0415
+
+    wanted = spec.volume(spec.parse_json(sys.stdin.read()))
+    install.verify(wanted.program, library.running_program())
+    with lock.exclusive(paths.lock):
+        return _answer(volume.apply(wanted.cluster, wanted.bricks))
+
+
+def _address(_: argparse.Namespace, paths: Paths) -> int:
+    from storage_node.floating import service  # noqa: PLC0415
+
+    return service.run(paths)
 
 
 def _environments(_: argparse.Namespace, paths: Paths) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from storage_node import atomic, disk, exports, firewall, install, mount, node, packages, passwords, services
+from storage_node.cluster import member
 from storage_node.mount import OPTIONS
 from storage_node.paths import Paths
 from storage_node.spec import Configure
@@ -19,23 +20,29 @@ from storage_node.spec import Configure
 def apply(paths: Paths, spec: Configure, source: Path) -> dict[str, Any]:
     """Brings the node to the specification and says what was done; ``source`` is the running program's file."""
     firewall.refuse_lockout(spec.ssh, firewall.connection())
-    packages.install_missing()
+    packages.install_missing(spec.topology)
     device = disk.wait_for_device(paths.at(spec.device))
     with ThreadPoolExecutor() as pool:
         formatting = pool.submit(_own_disk, paths, spec, device)
         closing = pool.submit(_close, paths, spec)
         checking = pool.submit(packages.require_restic, paths)
         installed = install.install(paths, source)
-        restart_nfs = services.configure(paths)
+        restart_nfs = services.configure(paths, spec.topology)
         formatted = formatting.result()
-        unit_changed = mount.write_units(paths, spec.data_path, spec.filesystem, OPTIONS)
+        where = _place(paths, spec)
+        unit_changed = mount.write_units(paths, where, spec.filesystem, OPTIONS, nfs=spec.cluster is None)
         _mount(paths, spec, device, reload=unit_changed, restart_nfs=restart_nfs)
         closing.result()
         checking.result()
-    _greet_new_disk(paths)
     size = disk.wait_for_size(device, spec.size_gb)
-    grown = disk.grow(paths.data, device)
+    grown = disk.grow(paths.at(where), device)
     node.store(paths, spec)
+    brick = None
+    if spec.cluster is None:
+        mount.close_to_users(paths.data)
+        _greet_new_disk(paths)
+    elif spec.credentials is not None:
+        brick = member.configure(paths, spec.name, spec.cluster, spec.credentials)
     return {
         "name": spec.name,
         "device": spec.device,
@@ -44,31 +51,38 @@ def apply(paths: Paths, spec: Configure, source: Path) -> dict[str, Any]:
         "grown": grown,
         "sizeBytes": size,
         "installed": installed,
+        "brick": brick,
     }
 
 
+def _place(paths: Paths, spec: Configure) -> str:
+    """Where the data disk goes: it is the shared directory, or a brick of the volume that is."""
+    return spec.data_path if spec.cluster is None else paths.brick_mount
+
+
 def _own_disk(paths: Paths, spec: Configure, device: Path) -> bool:
-    if mount.is_mounted(paths, spec.data_path, device):
+    where = _place(paths, spec)
+    if mount.is_mounted(paths, where, device):
         return False
     formatted = disk.prepare(device, spec.filesystem, spec.device)
-    mount.prepare_mountpoint(paths.data, spec.data_path)
+    mount.prepare_mountpoint(paths.at(where), where)
     return formatted
 
 
 def _close(paths: Paths, spec: Configure) -> bool:
     """The firewall, with the clients that are known already; the `environments` step brings the others."""
     known = exports.clients(node.access(paths))
-    return firewall.apply(paths, firewall.openings(spec.ssh, known))
+    return firewall.apply(paths, firewall.openings(spec.ssh, known, spec.cluster))
 
 
 def _mount(paths: Paths, spec: Configure, device: Path, *, reload: bool, restart_nfs: bool) -> None:
-    unit = mount.unit_name(spec.data_path)
-    if not services.has_systemd(paths) and not mount.is_mounted(paths, spec.data_path, device):
-        mount.mount_now(paths, spec.data_path, device, OPTIONS)
-    services.start(paths, [unit], reload=reload, restart_nfs=restart_nfs)
-    mount.require(paths.data, spec.data_path)
-    mount.is_mounted(paths, spec.data_path, device)
-    mount.close_to_users(paths.data)
+    where = _place(paths, spec)
+    if not services.has_systemd(paths) and not mount.is_mounted(paths, where, device):
+        mount.mount_now(paths, where, device, OPTIONS)
+    units = [mount.unit_name(where), *services.running(paths, spec.topology)]
+    services.start(paths, units, reload=reload, restart_nfs=restart_nfs)
+    mount.require(paths.at(where), where)
+    mount.is_mounted(paths, where, device)
 
 
 def _greet_new_disk(paths: Paths) -> None:

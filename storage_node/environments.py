@@ -5,13 +5,15 @@ One environment that fails stops no other: all are gone through, and the step th
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from storage_node import exports, firewall, mount, node, passwords, repositories, status, users
+from storage_node import exports, firewall, lock, mount, node, passwords, repositories, status, users
 from storage_node.catalogue import cache
+from storage_node.cluster import ganesha, member
 from storage_node.errors import NodeError, from_os
 from storage_node.exports import Export
 from storage_node.paths import Paths
@@ -24,12 +26,16 @@ from storage_node.spec import Environment, Environments
 def apply(paths: Paths, spec: Environments) -> dict[str, Any]:
     """Brings the node to the specification and says what was done; raises NodeError when any part failed."""
     settings = node.load(paths)
+    if settings.cluster is not None:
+        member.serve(paths, settings.cluster)
     mount.require(paths.data, paths.data_path)
-    _remove_leftovers(paths)
     problems: list[str] = []
-    gone = _withdraw(paths, spec.environments, problems)
-    uids = _assign_users(paths, spec.environments)
-    outcomes = _settle(paths, spec.environments, uids, problems)
+    # The members of a cluster work on the same repositories: one after the other, and the later find nothing to do.
+    with lock.among_members(paths) if settings.cluster else contextlib.nullcontext():
+        _remove_leftovers(paths)
+        gone = _withdraw(paths, spec.environments, problems)
+        uids = _assign_users(paths, spec.environments)
+        outcomes = _settle(paths, spec.environments, uids, problems)
     shared = [
         Export(
             path=f"{paths.data_path}/{name}",
@@ -43,8 +49,8 @@ def apply(paths: Paths, spec: Environments) -> dict[str, Any]:
     node.store_access(paths, shared)
     # Who is let in by the firewall is let in last, who is put out is put out of the exports first.
     try:
-        exports.apply(paths, shared)
-        firewall.apply(paths, firewall.openings(settings.ssh, exports.clients(shared)))
+        (ganesha if settings.cluster else exports).apply(paths, shared)
+        firewall.apply(paths, firewall.openings(settings.ssh, exports.clients(shared), settings.cluster))
     except NodeError as error:
         problems.append(str(error))
     if problems:

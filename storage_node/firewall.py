@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage_node import atomic, system
+from storage_node.cluster.membership import Cluster
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 from storage_node.spec import Network
@@ -21,6 +22,10 @@ from storage_node.spec import Network
 TABLE = "backup_storage"
 SSH_PORT = 22
 NFS_PORT = 2049
+# glusterd, its brick, and the keeper of the floating address.
+MANAGEMENT_PORT = 24007
+BRICK_PORTS = (49152, 49251)
+KEEPER_PORT = 24010
 
 # RFC 4890: without these IPv6 does not work. Neighbour discovery has to come from the link itself (hop limit 255).
 _TEMPLATE = """\
@@ -47,20 +52,27 @@ table inet {table} {{
 
 @dataclass(frozen=True)
 class Opening:
-    """TCP ports that some sources may reach; ``name`` becomes the name of the set of sources.
+    """Ports (or ranges of them, "a-b") that some sources may reach; ``name`` becomes the name of the set of sources.
 
     A ``strict`` one also ends the connections that are open when a source is taken out.
     """
 
     name: str
-    ports: tuple[int, ...]
+    ports: tuple[int | str, ...]
     sources: tuple[Network, ...]
     strict: bool = True
+    protocol: str = "tcp"
 
 
-def openings(ssh: Iterable[Network], nfs: Iterable[Network]) -> list[Opening]:
-    """What a standalone node has open."""
-    return [Opening("ssh", (SSH_PORT,), tuple(ssh), strict=False), Opening("nfs_clients", (NFS_PORT,), tuple(nfs))]
+def openings(ssh: Iterable[Network], nfs: Iterable[Network], cluster: Cluster | None = None) -> list[Opening]:
+    """What a node has open; the members of a cluster reach each other's GlusterFS and keepers besides."""
+    found = [Opening("ssh", (SSH_PORT,), tuple(ssh), strict=False), Opening("nfs_clients", (NFS_PORT,), tuple(nfs))]
+    if cluster is not None:
+        members = tuple(ipaddress.ip_network(member.address) for member in cluster.members)
+        found.append(Opening("members", (MANAGEMENT_PORT, "-".join(map(str, BRICK_PORTS))), members))
+        if cluster.floating_address is not None:
+            found.append(Opening("keepers", (KEEPER_PORT,), members, strict=False, protocol="udp"))
+    return found
 
 
 def render(allowed: Iterable[Opening]) -> str:
@@ -76,9 +88,9 @@ def render(allowed: Iterable[Opening]) -> str:
             sources = list(_collapse(opening.sources, version))
             elements = f"\n\t\telements = {{ {', '.join(map(str, sources))} }}" if sources else ""
             sets.append(f"\tset {name} {{\n\t\ttype {kind}\n\t\tflags interval{elements}\n\t}}\n")
-            rules.append(f"\t\ttcp dport {{ {ports} }} {family} saddr @{name} accept")
+            rules.append(f"\t\t{opening.protocol} dport {{ {ports} }} {family} saddr @{name} accept")
         if opening.strict:
-            rules.append(f"\t\ttcp dport {{ {ports} }} drop")
+            rules.append(f"\t\t{opening.protocol} dport {{ {ports} }} drop")
     text = {"sets": sets, "strict": strict, "rules": lenient}
     return _TEMPLATE.format(table=TABLE, **{name: "\n".join(lines) for name, lines in text.items()})
 

@@ -13,11 +13,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from storage_node import atomic
 from storage_node.errors import NodeError
+from storage_node.paths import Paths
 
 # An orphaned `restic key add` behind a slow disk may take minutes; an operator who waits longer wants to know.
 WAIT_SECONDS = 300.0
 POLL_SECONDS = 0.1
+# Another node may be making hundreds of repositories; each look costs a round trip to all bricks.
+MEMBERS_WAIT_SECONDS = 3600.0
+MEMBERS_POLL_SECONDS = 1.0
 
 _held: list[int] = []
 
@@ -36,6 +41,33 @@ def exclusive(path: Path, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
             yield
         finally:
             _held.remove(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def among_members(paths: Paths, wait_seconds: float = MEMBERS_WAIT_SECONDS) -> Iterator[None]:
+    """Holds the one lock of a cluster, a lock on a file of its volume; raises NodeError when it does not come free.
+
+    The volume gives it back when the node that holds it dies.
+    """
+    path = paths.members_lock
+    atomic.private_directory(path.parent)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + wait_seconds
+    try:
+        while True:
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except (BlockingIOError, PermissionError):
+                if time.monotonic() > deadline:
+                    raise NodeError(
+                        f"Another node has been at work on the repositories for more than {wait_seconds:.0f} s; wait "
+                        "for it to end, then run `pulumi up` again."
+                    ) from None
+                time.sleep(MEMBERS_POLL_SECONDS)
+        yield
     finally:
         os.close(descriptor)
 

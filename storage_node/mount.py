@@ -21,7 +21,6 @@ from storage_node.paths import Paths
 # uqnoenforce keeps account of each user's blocks: one user per environment makes its usage one look-up.
 # nofail lets a machine whose disk is gone boot far enough to be repaired over SSH.
 OPTIONS = "noatime,nodev,nosuid,noexec,uqnoenforce"
-BRICK_OPTIONS = "noatime,nodev,nosuid,noexec"
 
 # linux/fs.h: FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IMMUTABLE_FL
 _GETFLAGS, _SETFLAGS, _IMMUTABLE = 0x80086601, 0x40086602, 0x10
@@ -69,7 +68,7 @@ def _escape(character: str, *, first: bool) -> str:
 
 
 def write_units(paths: Paths, where: str, filesystem: str, options: str, *, nfs: bool = True) -> bool:
-    """Writes the mount unit, enables it, and ties the NFS server to it.
+    """Writes the mount unit, enables it, and ties the kernel's NFS server to it where that is what serves.
 
     Returns whether a unit changed that systemd may know already: only that takes a daemon-reload.
     """

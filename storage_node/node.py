@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage_node import atomic
+from storage_node.cluster import membership
+from storage_node.cluster.membership import Cluster
 from storage_node.errors import NodeError
 from storage_node.exports import Export
 from storage_node.paths import Paths
@@ -27,6 +29,7 @@ class Node:
     data_path: str
     program: str
     ssh: tuple[Network, ...]
+    cluster: Cluster | None = None
 
 
 def store(paths: Paths, spec: Configure) -> None:
@@ -40,6 +43,7 @@ def store(paths: Paths, spec: Configure) -> None:
         "dataPath": spec.data_path,
         "program": spec.program,
         "ssh": [str(network) for network in spec.ssh],
+        "cluster": None if spec.cluster is None else spec.cluster.values(),
     }
     atomic.private_directory(paths.settings)
     atomic.write_private(paths.node_file, json.dumps(value, indent=1) + "\n")
@@ -59,7 +63,13 @@ def load(paths: Paths) -> Node:
         data_path=value["dataPath"],
         program=value["program"],
         ssh=tuple(ipaddress.ip_network(text) for text in value["ssh"]),
+        cluster=None if value.get("cluster") is None else membership.parse(value["cluster"]),
     )
+
+
+def cluster_of(paths: Paths) -> Cluster | None:
+    """The cluster that this node is a member of, if any."""
+    return load(paths).cluster if paths.node_file.exists() else None
 
 
 def _read(paths: Paths) -> dict[str, Any] | None:

@@ -13,21 +13,25 @@ from storage_node.paths import Paths
 from storage_node.restic import command
 
 # A program that shows that the package is there, and the package.
-NEEDED = {
+NEEDED: dict[str, str] = {
     "mkfs.xfs": "xfsprogs",
     "exportfs": "nfs-kernel-server",
     "nft": "nftables",
     "restic": "restic",
     "unattended-upgrade": "unattended-upgrades",
 }
+# What a member of a cluster needs besides. NFS-Ganesha of Debian 13 itself (6.5) crashes on removals on GlusterFS, so
+# it is to come from trixie-backports (9.14), which a machine that installs here has to have among its sources.
+CLUSTER = {"glusterd": "glusterfs-server", "ganesha.nfsd": "nfs-ganesha-gluster"}
 # The first with exit statuses that mean something (10 to 12) and --json for key lists.
 OLDEST_RESTIC = (0, 17)
 INSTALL_SECONDS = 900.0
 
 
-def install_missing() -> None:
+def install_missing(topology: str) -> None:
     """Installs what is missing; raises NodeError when that fails."""
-    missing = sorted(package for program, package in NEEDED.items() if not which(program))
+    needed = NEEDED if topology == "standalone" else {**NEEDED, **CLUSTER}
+    missing = sorted({package for program, package in needed.items() if not which(program)})
     if missing:
         environment = {"DEBIAN_FRONTEND": "noninteractive"}
         for arguments in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *missing]):

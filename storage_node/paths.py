@@ -37,6 +37,11 @@ class Paths:
         return self.data / ".storage-node" / "next-uid"
 
     @property
+    def members_lock(self) -> Path:
+        """On the volume of a cluster: held by the member that is changing the repositories."""
+        return self.uid_counter.with_name("lock")
+
+    @property
     def settings(self) -> Path:
         """Everything that the program remembers, root-only."""
         return self.at("/etc/storage-node")
@@ -67,6 +72,11 @@ class Paths:
         return self.settings / "readers"
 
     @property
+    def drafts(self) -> Path:
+        """Repositories in the making, in memory."""
+        return self.at("/run/storage-node-drafts")
+
+    @property
     def cache(self) -> Path:
         """What may be deleted at any time."""
         return self.at("/var/cache/storage-node")
@@ -95,6 +105,31 @@ class Paths:
     def nfs_conf(self) -> Path:
         """Our settings of the NFS server."""
         return self.at("/etc/nfs.conf.d/backup-storage.conf")
+
+    @property
+    def brick_mount(self) -> str:
+        """Where a cluster's node mounts its data disk, as the node names it; the volume over all is at /data."""
+        return "/brick"
+
+    @property
+    def ganesha(self) -> Path:
+        """A cluster node's NFS server: its settings and exports."""
+        return self.at("/etc/ganesha/ganesha.conf")
+
+    @property
+    def ganesha_loaded(self) -> Path:
+        """The digest of the settings that the running server has taken over; gone when it stops."""
+        return self.at("/run/ganesha/loaded")
+
+    @property
+    def cluster_secret(self) -> Path:
+        """What the members sign the messages about the floating address with."""
+        return self.settings / "cluster-secret"
+
+    @property
+    def floating_state(self) -> Path:
+        """What this node last knew of the floating address."""
+        return self.at("/run/storage-node/floating.json")
 
     @property
     def nftables(self) -> Path:

@@ -80,24 +80,44 @@ def _is_there(path: Path, name: str) -> bool:
 
 
 def _create(paths: Paths, repository: Repository, password: str) -> None:
-    """Makes a repository under a hidden name and renames it when it is whole.
+    """Makes a repository in memory, brings it to the disk under a hidden name, and renames it when it is whole.
 
-    The password is stored last: cut off before, the next run finds that the specification's password opens it.
+    restic makes 256 empty directories that it would make itself when it needs them: on a volume of many nodes they
+    take longer than all the rest. The password is stored last: cut off before, the next run finds that the
+    specification's password opens it.
     """
-    unfinished = Repository(paths.data / f"{UNFINISHED_PREFIX}{repository.name}", repository.uid)
-    remove_tree(unfinished.path)
-    unfinished.path.mkdir(mode=0o700)
-    os.chown(unfinished.path, repository.uid, repository.uid)
-    command.init(unfinished, password)
-    made = keys.in_repository(unfinished)
-    if len(made) != 1:
-        raise NodeError(
-            f"{repository.name}: restic left {len(made)} keys in the new repository; run `pulumi up` again."
-        )
-    keys.label(unfinished, made[0], keys.ENVIRONMENT)
-    unfinished.path.rename(repository.path)
+    draft = Repository(paths.drafts / repository.name, repository.uid)
+    paths.drafts.mkdir(mode=0o711, parents=True, exist_ok=True)
+    remove_tree(draft.path)
+    try:
+        draft.path.mkdir(mode=0o700)
+        os.chown(draft.path, repository.uid, repository.uid)
+        command.init(draft, password)
+        made = keys.in_repository(draft)
+        if len(made) != 1:
+            raise NodeError(
+                f"{repository.name}: restic left {len(made)} keys in the new repository; run `pulumi up` again."
+            )
+        keys.label(draft, made[0], keys.ENVIRONMENT)
+        unfinished = paths.data / f"{UNFINISHED_PREFIX}{repository.name}"
+        remove_tree(unfinished)
+        _bring(draft.path, unfinished, repository.uid)
+    finally:
+        remove_tree(draft.path)
+    unfinished.rename(repository.path)
     atomic.sync_directory(paths.data)
     passwords.write(paths.passwords / repository.name, password)
+
+
+def _bring(draft: Path, target: Path, uid: int) -> None:
+    """Copies a new repository durably, its files and the directories that restic looks for."""
+    for directory in (target, *(target / name for name in ("data", "index", "keys", "locks", "snapshots"))):
+        directory.mkdir(mode=0o700)
+        os.chown(directory, uid, uid)
+    for source in sorted(path for path in draft.rglob("*") if path.is_file()):
+        copy = target / source.relative_to(draft)
+        atomic.write(copy, source.read_bytes(), 0o400)
+        os.chown(copy, uid, uid)
 
 
 def _is_settled(paths: Paths, repository: Repository, password: str) -> bool:

@@ -72,10 +72,9 @@ TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer")
 UNWANTED = ("rpcbind.service", "rpcbind.socket", "rpc-statd.service", "rpc-statd-notify.service", "nfs-blkmap.service")
 
 
-def files(paths: Paths) -> dict[Path, str]:
-    """The configuration files of ours and what is in them."""
+def files(paths: Paths, topology: str) -> dict[Path, str]:
+    """The configuration files of ours on every node, and what is in them."""
     found = {
-        paths.nfs_conf: _NFS_CONF,
         # The first value wins in sshd_config, and its drop-ins are read in the order of their names.
         paths.at("/etc/ssh/sshd_config.d/10-backup-storage.conf"): _SSHD,
         paths.units / "storage-node-metrics.service": _METRICS_SERVICE,
@@ -83,17 +82,19 @@ def files(paths: Paths) -> dict[Path, str]:
     }
     if paths.at("/etc/apt").is_dir():
         found[paths.at("/etc/apt/apt.conf.d/52backup-storage")] = _UPDATES
+    if topology == "standalone":
+        found[paths.nfs_conf] = _NFS_CONF
     return found
 
 
-def configure(paths: Paths) -> bool:
-    """Writes the configuration files and links; returns whether the NFS server's own settings changed."""
-    changed = {path for path, content in files(paths).items() if atomic.write(path, content)}
+def configure(paths: Paths, topology: str) -> bool:
+    """Writes the configuration files and links; returns whether the kernel's NFS server's own settings changed."""
+    changed = {path for path, content in files(paths, topology).items() if atomic.write(path, content)}
     if any("sshd_config.d" in path.parts for path in changed):
         _reload_sshd(paths)
     for unit in UNWANTED:
         atomic.link(paths.units / unit, "/dev/null")
-    for unit in running(paths):
+    for unit in running(paths, topology):
         target = "timers.target.wants" if unit.endswith(".timer") else "multi-user.target.wants"
         if "timesyncd" in unit:
             target = "sysinit.target.wants"
@@ -102,24 +103,43 @@ def configure(paths: Paths) -> bool:
     return paths.nfs_conf in changed
 
 
-def running(paths: Paths) -> list[str]:
-    """The units that have to run on this node."""
+def running(paths: Paths, topology: str) -> list[str]:
+    """The units that have to run on this node, whatever it serves through."""
     time = next((unit for unit in TIME_SERVICES if (paths.vendor_units / unit).exists()), None)
     timers = [unit for unit in TIMERS if (paths.vendor_units / unit).exists()]
-    return [NFS_SERVER, *([time] if time else []), METRICS_TIMER, *timers]
+    nfs = [NFS_SERVER] if topology == "standalone" else []
+    return [*nfs, *([time] if time else []), METRICS_TIMER, *timers]
 
 
-def start(paths: Paths, more: Sequence[str], *, reload: bool, restart_nfs: bool) -> None:
-    """Has systemd start everything, in its own order, and waits for it. Units that run are left alone."""
+def start(paths: Paths, units: Sequence[str], *, reload: bool, restart_nfs: bool) -> None:
+    """Has systemd start the units, in its own order, and waits for them. Units that run are left alone."""
     if not has_systemd(paths):
         return
     if reload:
-        system.must(["systemctl", "daemon-reload"], "Reading the changed units")
+        reload_units(paths)
     if paths.at("/run/rpcbind.sock").exists():
         system.run(["systemctl", "stop", "rpcbind.socket", "rpcbind.service"])
     if restart_nfs and _nfs_runs(paths):
         system.must(["systemctl", "restart", NFS_SERVER], "Restarting the NFS server")
-    units = [*more, *running(paths)]
+    start_units(paths, units)
+
+
+def reload_units(paths: Paths) -> None:
+    """Has systemd read changed unit files."""
+    if has_systemd(paths):
+        system.must(["systemctl", "daemon-reload"], "Reading the changed units")
+
+
+def restart_if_active(paths: Paths, unit: str) -> None:
+    """Has a unit that runs start anew; one that does not is left alone."""
+    if has_systemd(paths):
+        system.must(["systemctl", "try-restart", unit], f"Restarting {unit}")
+
+
+def start_units(paths: Paths, units: Sequence[str]) -> None:
+    """Starts units and waits for them; raises NodeError that names those that did not start."""
+    if not has_systemd(paths):
+        return
     result = system.run(["systemctl", "start", *units])
     if result.status:
         failed = [u for u in units if system.run(["systemctl", "is-active", "--quiet", u]).status]

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from storage_node import names
+from storage_node.cluster import membership
+from storage_node.cluster.membership import Cluster, Credentials
 from storage_node.errors import NodeError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -32,6 +34,17 @@ class Configure:
     data_path: str
     size_gb: int
     ssh: tuple[Network, ...]
+    cluster: Cluster | None = None
+    credentials: Credentials | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What `volume` is asked for: the cluster, and each member's brick directory."""
+
+    program: str
+    cluster: Cluster
+    bricks: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -85,9 +98,11 @@ def configure(value: Mapping[str, Any]) -> Configure:
     firewall = value.get("firewall")
     if not isinstance(firewall, dict):
         raise NodeError("firewall in the specification is missing: it says who may reach SSH.")
+    name = _text(value, "name")
+    cluster, credentials = (None, None) if topology == "standalone" else _member(value, name)
     return Configure(
         program=_text(value, "program"),
-        name=_text(value, "name"),
+        name=name,
         stack=_text(value, "stack"),
         topology=topology,
         device=_path(value, "device"),
@@ -95,7 +110,29 @@ def configure(value: Mapping[str, Any]) -> Configure:
         data_path=_path(value, "dataPath"),
         size_gb=size,
         ssh=networks(firewall.get("ssh"), "firewall.ssh"),
+        cluster=cluster,
+        credentials=credentials,
     )
+
+
+def _member(value: Mapping[str, Any], name: str) -> tuple[Cluster, Credentials]:
+    entry = value.get("cluster")
+    cluster = membership.parse(entry)
+    if all(member.name != name for member in cluster.members):
+        raise NodeError(f"cluster.members in the specification do not name this node, {name}.")
+    return cluster, membership.credentials(entry if isinstance(entry, dict) else {})
+
+
+def volume(value: Mapping[str, Any]) -> Volume:
+    """Checks the specification of `volume`; raises NodeError that names the field."""
+    cluster = membership.parse(value.get("cluster"))
+    bricks = value.get("bricks")
+    if not isinstance(bricks, dict):
+        raise NodeError("bricks in the specification has to be an object, member to directory.")
+    missing = [member.name for member in cluster.members if member.name not in bricks]
+    if missing:
+        raise NodeError(f"bricks in the specification does not name the directories of {', '.join(missing)}.")
+    return Volume(_text(value, "program"), cluster, {name: _path(bricks, name) for name in bricks})
 
 
 def environments(value: Mapping[str, Any]) -> Environments:

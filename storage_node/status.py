@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from storage_node import exports, firewall, install, mount, node, packages, passwords, services, system, usage
+from storage_node.cluster import ganesha, health, member
 from storage_node.errors import NodeError
 from storage_node.node import Node
 from storage_node.paths import Paths
@@ -23,9 +24,11 @@ def collect(paths: Paths, *, walk: bool = False) -> dict[str, Any]:
     problems: list[str] = []
     data = _data(paths, problems)
     found: dict[str, Any] = {"node": settings.name, "healthy": False, "problems": problems, "data": data}
+    if settings.cluster is not None:
+        found["cluster"] = health.collect(paths, settings.name, settings.cluster, problems)
     found["services"] = _services(paths, settings, problems)
-    found["exports"] = _exports(paths, problems)
-    found["environments"] = _environments(paths, problems, walk=walk) if data["mounted"] else {}
+    found["exports"] = _served(paths, problems) if settings.cluster else _exports(paths, problems)
+    found["environments"] = _environments(paths, settings, problems, walk=walk) if data["mounted"] else {}
     found["program"] = _program(paths, settings.program, problems)
     found["restic"] = _restic(paths, problems)
     found["rebootRequired"] = paths.at("/run/reboot-required").exists()
@@ -50,20 +53,32 @@ def _data(paths: Paths, problems: list[str]) -> dict[str, Any]:
 def _services(paths: Paths, settings: Node, problems: list[str]) -> dict[str, str]:
     states: dict[str, str] = {}
     if services.has_systemd(paths):
-        units = services.running(paths)
+        units = services.running(paths, settings.topology)
+        units += [] if settings.cluster is None else member.units(settings.cluster)
         # One line a unit, in the order asked for; the status tells only whether all are active.
         words = system.run(["systemctl", "is-active", *units]).stdout.split()
         states.update(zip(units, words, strict=False))
         problems.extend(f"{unit} is {state}." for unit, state in states.items() if state != "active")
-    wanted = firewall.render(firewall.openings(settings.ssh, exports.clients(node.access(paths))))
+    wanted = firewall.render(firewall.openings(settings.ssh, exports.clients(node.access(paths)), settings.cluster))
     wrong = firewall.drift(paths, wanted)
     states["firewall"] = "changed" if wrong else "active"
     if wrong:
         problems.append(wrong)
-    for path, content in services.files(paths).items():
+    ours = services.files(paths, settings.topology)
+    if settings.cluster is not None:
+        ours |= member.files(paths, settings.name, settings.cluster)
+    for path, content in ours.items():
         if not path.exists() or path.read_text(errors="replace") != content:
             problems.append(f"{path} is not what this stack asks for.")
     return states
+
+
+def _served(paths: Paths, problems: list[str]) -> int:
+    shared = node.access(paths)
+    wrong = ganesha.drift(paths, ganesha.render(shared))
+    if wrong:
+        problems.append(wrong)
+    return len(ganesha.in_force())
 
 
 def _exports(paths: Paths, problems: list[str]) -> int:
@@ -78,14 +93,14 @@ def _exports(paths: Paths, problems: list[str]) -> int:
     return len({path for path, _ in there})
 
 
-def _environments(paths: Paths, problems: list[str], *, walk: bool) -> dict[str, dict[str, Any]]:
+def _environments(paths: Paths, settings: Node, problems: list[str], *, walk: bool) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name in passwords.active(paths):
         path = paths.repository(name)
         if not (path / "config").exists():
             problems.append(f"{name}: its repository {path} is missing.")
             continue
-        used = usage.of_directory(path)
+        used = usage.of_environment(paths, name, settings.cluster)
         if used is None and walk:
             used = usage.by_walking(path)
         found[name] = {"usageBytes": used}

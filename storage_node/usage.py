@@ -8,6 +8,9 @@ import os
 import struct
 from pathlib import Path
 
+from storage_node.cluster.membership import Cluster
+from storage_node.paths import Paths
+
 # linux/dqblk_xfs.h and quota.h: QCMD(Q_XGETQUOTA = ('X' << 8) + 3, USRQUOTA = 0); blocks of 512 bytes, whatever
 # the file system's own block size.
 _Q_XGETQUOTA_USER = ((ord("X") << 8) + 3) << 8
@@ -31,6 +34,23 @@ def of_directory(directory: Path) -> int | None:
 def _device(major: int, minor: int) -> Path | None:
     link = Path(f"/sys/dev/block/{major}:{minor}")
     return Path("/dev") / link.resolve().name if link.exists() else None
+
+
+def of_environment(paths: Paths, environment: str, cluster: Cluster | None) -> int | None:
+    """Bytes that an environment's backups take, before copies and redundancy; None where no account is kept.
+
+    On a cluster the node's own brick keeps it: a whole copy, or one fragment of as many as carry data.
+    """
+    directory = paths.repository(environment)
+    if cluster is None:
+        return of_directory(directory)
+    try:
+        uid, brick = directory.stat().st_uid, paths.at(paths.brick_mount).stat().st_dev
+    except FileNotFoundError:
+        return None
+    device = _device(os.major(brick), os.minor(brick))
+    used = of_user(device, uid) if device else None
+    return None if used is None else used * cluster.data_bricks
 
 
 def of_user(device: Path, uid: int) -> int | None:

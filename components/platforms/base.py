@@ -44,6 +44,11 @@ class Platform(Protocol):
         """Who may reach SSH where the settings leave it open."""
         ...
 
+    @property
+    def floating_address(self) -> str | None:
+        """An address on the machines' network that any of them may take, None where networks know no such thing."""
+        ...
+
     def preflight(self) -> None:
         """Checks the plan against the platform before any resource is registered.
 

@@ -12,7 +12,8 @@ from components.qemu.resources import Machine as VirtualMachine
 from plan.problems import SettingsError
 from plan.settings import Settings
 
-#: Storage nodes are .11 and up; .1 to .10 stay free, and applications take .101 and up by the examples.
+#: Storage nodes are .11 and up, and .10 is the address that moves between a cluster's; .1 to .9 stay free, and
+#: applications take .101 and up by the examples.
 _FIRST_NODE = 10
 
 #: SSH from this computer reaches a machine through QEMU's user-mode network, whose gateway this is.
@@ -23,6 +24,7 @@ class LocalPlatform:
     """Machines on this computer. Everything of a stack lies in ``.state/local/<stack>`` of the project."""
 
     admin_cidrs = (_OPERATOR,)
+    floating_address = f"10.77.0.{_FIRST_NODE}"
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -53,6 +55,7 @@ class LocalPlatform:
             disks=[disk],
             cpus=self._settings.cpus,
             memory_mb=self._settings.memory_mb,
+            shared_addresses=[self.floating_address] if self._settings.topology == "cluster" else [],
             opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[network])),
         )
         public = host_key.public_key_openssh.apply(str.strip)

@@ -29,7 +29,8 @@ class MachineSpec:
     """What a machine should be. ``host_private_key`` is the only secret; it reaches the machine through a file.
 
     Keys are in OpenSSH's forms; ``private_address`` is an IPv4 address on the stack's own network, 10.77.0.1 to
-    10.77.0.254; ``disks`` names data disks, which the guest sees as /dev/disk/by-id/virtio-<serial>.
+    10.77.0.254; ``disks`` names data disks, which the guest sees as /dev/disk/by-id/virtio-<serial>;
+    ``shared_addresses`` are those that it may take in turn with other machines.
     """
 
     name: str
@@ -40,9 +41,11 @@ class MachineSpec:
     cpus: int = 1
     memory_mb: int = 1024
     disks: tuple[str, ...] = ()
+    shared_addresses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        check_address(self.private_address)
+        for address in (self.private_address, *self.shared_addresses):
+            check_address(address)
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Definition:
     memory_mb: int
     disks: tuple[str, ...]
     identity: str
+    shared_addresses: tuple[str, ...] = ()
     ssh_port: int = SSH_PORT
 
     def save(self, directory: Path) -> None:
@@ -75,7 +79,8 @@ class Definition:
             stored = json.loads((directory / FILE).read_text())
         except FileNotFoundError:
             return None
-        return cls(**{**stored, "disks": tuple(stored["disks"])})
+        lists = {key: tuple(stored.get(key, ())) for key in ("disks", "shared_addresses")}
+        return cls(**{**stored, **lists})
 
 
 def identity(spec: MachineSpec) -> str:

@@ -143,6 +143,7 @@ def _tree(recipe: Recipe, work: Path, progress: Progress) -> list[str]:
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
         f"--include={','.join(recipe.packages)}",
+        f"--setup-hook={(recipe.files / 'sources.sh').read_text()}",
         f"--customize-hook=tar-in {shlex.quote(str(own))} /",
         f"--customize-hook={(recipe.files / 'customize.sh').read_text()}",
         recipe.suite,

@@ -92,6 +92,7 @@ class Machine:
                 memory_mb=spec.memory_mb,
                 disks=spec.disks,
                 identity=identity(spec),
+                shared_addresses=spec.shared_addresses,
             )
             credentials.write(self.directory, spec)
             definition.save(self.directory)
@@ -102,6 +103,7 @@ class Machine:
         with self._locked():
             definition = self._defined()
             network.start(self.stack.network)
+            network.share(self.stack.network, definition.private_address, definition.shared_addresses)
             for name in definition.disks:
                 if not self.stack.disk(name).exists():
                     raise MachineError(f"machine {self.name}: its disk {name} is gone: {self.stack.disk(name)}")

@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from components.qemu import files, process, sockets, switch
@@ -65,6 +66,11 @@ def start(network: Path) -> None:
             said = log.read_text(errors="replace")[-500:]
             raise NetworkError(f"the network's switch in {network} did not start: {said}")
         time.sleep(0.05)
+
+
+def share(network: Path, address: str, shared: Sequence[str]) -> None:
+    """Note which addresses the machine with this one may take besides; its port follows when it next connects."""
+    files.write(network / f"{address}{switch.SHARED_SUFFIX}", "".join(f"{each}\n" for each in shared), 0o644)
 
 
 def stop(network: Path) -> None:

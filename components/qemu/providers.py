@@ -184,7 +184,7 @@ class MachineProvider(_Provider):
 
     @override
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        in_place = ("privateAddress", "authorizedKey", "hostPublicKey", "cpus", "memoryMb", "disks")
+        in_place = ("privateAddress", "sharedAddresses", "authorizedKey", "hostPublicKey", "cpus", "memoryMb", "disks")
         amiss = False
         if olds.get("root") == news.get("root") and olds.get("name") == news.get("name"):
             machine = self._machine(olds)
@@ -222,6 +222,7 @@ class MachineProvider(_Provider):
             cpus=int(props["cpus"]),
             memory_mb=int(props["memoryMb"]),
             disks=tuple(props["disks"]),
+            shared_addresses=tuple(props["sharedAddresses"]),
         )
         machine = self._machine(props)
 

@@ -67,7 +67,7 @@ class Machine(_Part, module="qemu", name="Machine"):
     root: the stack's directory, relative to the project. private_address: its IPv4 address on the stack's
     network, in 10.77.0.0/24. authorized_key: the operator's public key. host_private_key (kept secret) and
     host_public_key: what the machine proves itself with. All keys in OpenSSH's forms. disks: the data disks.
-    cpus, memory_mb: taken over by a restart.
+    cpus, memory_mb: taken over by a restart. shared_addresses: what it may take in turn with other machines.
 
     ``address`` and ``ssh_port`` lead to its SSH server from this computer; ``instance`` changes when a fresh
     machine takes its place; ``running`` is what was last seen of it.
@@ -91,6 +91,7 @@ class Machine(_Part, module="qemu", name="Machine"):
         disks: Sequence[Disk] = (),
         cpus: Input[int] = 1,
         memory_mb: Input[int] = 1024,
+        shared_addresses: Sequence[str] = (),
         opts: ResourceOptions | None = None,
     ) -> None:
         made = dict.fromkeys(("address", "ssh_port", "instance", "owner", "running"))
@@ -104,6 +105,7 @@ class Machine(_Part, module="qemu", name="Machine"):
             "disks": [disk.id for disk in disks],
             "cpus": cpus,
             "memory_mb": memory_mb,
+            "shared_addresses": list(shared_addresses),
             **made,
         }
         opts = ResourceOptions.merge(opts, ResourceOptions(additional_secret_outputs=["hostPrivateKey"]))

@@ -6,7 +6,8 @@ QEMU binds; every machine sends its frames to the socket ``switch``.
 
 A port may only speak as the machine that it belongs to: frames with another hardware address, another IPv4 source
 or an ARP claim for another address are dropped, as cloud networks do. Storage exports know their clients by
-address, so no machine can take a neighbour's place on this network.
+address, so no machine can take a neighbour's place on this network. Addresses that several machines may take in
+turn, such as a cluster's floating one, are listed for each of them in ``<IPv4 address>.shared``.
 """
 
 import errno
@@ -16,11 +17,13 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Collection
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
 
 SOCKET = "switch"
 SUFFIX = ".port"
+SHARED_SUFFIX = ".shared"
 
 # The largest Ethernet frame: 9000 bytes of payload, header, and a tag.
 FRAME_BYTES = 9000 + 18
@@ -44,14 +47,22 @@ def hardware_address(address: str) -> bytes:
     return b"\x52\x54" + socket.inet_aton(address)
 
 
-def may_send(frame: bytes, hardware: bytes, address: bytes) -> bool:
+def may_send(frame: bytes, hardware: bytes, addresses: Collection[bytes]) -> bool:
     """Whether a frame says the truth about where it comes from."""
     if frame[6:12] != hardware:
         return False
     kind = frame[12:14]
     if kind == _IPV4:
-        return frame[26:30] == address
-    return kind == _ARP and frame[22:28] == hardware and frame[28:32] in (address, b"\0\0\0\0")
+        return frame[26:30] in addresses
+    return kind == _ARP and frame[22:28] == hardware and (frame[28:32] == b"\0\0\0\0" or frame[28:32] in addresses)
+
+
+def shared_addresses(address: str) -> list[str]:
+    """The addresses that the machine with this one may take besides."""
+    try:
+        return Path(f"{address}{SHARED_SUFFIX}").read_text().split()
+    except FileNotFoundError:
+        return []
 
 
 class Port:
@@ -59,8 +70,9 @@ class Port:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.address = socket.inet_aton(name.removesuffix(SUFFIX))
-        self.hardware = hardware_address(name.removesuffix(SUFFIX))
+        address = name.removesuffix(SUFFIX)
+        self.addresses = {socket.inet_aton(each) for each in (address, *shared_addresses(address))}
+        self.hardware = hardware_address(address)
         self.backlog: deque[bytes] = deque()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
@@ -130,7 +142,7 @@ class Switch:
                 return
             name = Path(sender).name if isinstance(sender, str) else ""
             source = self._port(name)
-            if source is not None and may_send(frame, source.hardware, source.address):
+            if source is not None and may_send(frame, source.hardware, source.addresses):
                 self._forward(frame, source)
 
     def _forward(self, frame: bytes, source: Port) -> None:

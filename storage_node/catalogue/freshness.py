@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from storage_node import tables, usage
+from storage_node import node, tables, usage
 from storage_node.catalogue.environments import Catalogue
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
@@ -21,6 +21,7 @@ def collect(paths: Paths, max_age_hours: float, now: float | None = None) -> dic
     """
     moment = time.time() if now is None else now
     catalogue = Catalogue(paths)
+    cluster = node.cluster_of(paths)
     found: dict[str, dict[str, Any]] = {}
     for name, contents in catalogue.read_all(catalogue.names()):
         if isinstance(contents, NodeError):
@@ -33,7 +34,7 @@ def collect(paths: Paths, max_age_hours: float, now: float | None = None) -> dic
             "newest": None if newest is None else _text(newest),
             "ageSeconds": age,
             "backups": len(snapshots),
-            "usageBytes": usage.of_directory(paths.repository(name)),
+            "usageBytes": usage.of_environment(paths, name, cluster),
             "stale": age is None or age > max_age_hours * 3600,
         }
         if contents.damaged:

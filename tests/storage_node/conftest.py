@@ -98,7 +98,7 @@ def configured(paths: Paths, services: nodes.Services) -> nodes.Services:
     """A node on which `configure` has been."""
     nodes.pack(paths.root / "program.pyz")
     install.install(paths, paths.root / "program.pyz")
-    service_files.configure(paths)
+    service_files.configure(paths, "standalone")
     node.store(paths, nodes.configure_spec(program=install.digest(paths.program)))
     return services
 

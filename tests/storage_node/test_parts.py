@@ -153,12 +153,12 @@ def test_services_are_configured_by_files(paths: Paths) -> None:
         (paths.vendor_units / unit).parent.mkdir(parents=True, exist_ok=True)
         (paths.vendor_units / unit).touch()
     paths.at("/etc/apt").mkdir(parents=True)
-    assert services.configure(paths)
-    assert not services.configure(paths)
+    assert services.configure(paths, "standalone")
+    assert not services.configure(paths, "standalone")
     nfs = paths.nfs_conf.read_text().splitlines()
     assert {"vers3=n", "vers4.0=n", "grace-time=20", "lease-time=10"} <= set(nfs)
     assert (paths.units / "rpcbind.socket").readlink() == Path("/dev/null")
-    assert services.running(paths) == [
+    assert services.running(paths, "standalone") == [
         *("nfs-server.service", "chrony.service", "storage-node-metrics.timer", "apt-daily-upgrade.timer")
     ]
     assert not (paths.units / "sysinit.target.wants" / "systemd-timesyncd.service").is_symlink()

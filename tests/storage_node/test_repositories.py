@@ -139,7 +139,7 @@ def test_a_full_disk_is_said_in_words(paths: Paths, configured: nodes.Services, 
         pytest.skip("no right to mount")
     try:
         paths.data.chmod(0o711)
-        with pytest.raises(NodeError, match=r"shop: .*the data disk is full\. Raise sizeGb"):
+        with pytest.raises(NodeError, match=r"shop: .*the (data )?disk is full\. Raise sizeGb"):
             (paths.data / "filler").write_bytes(bytes(60 * 1024))
             environments.apply(paths, environments_spec(shop=entry(password())))
     finally:

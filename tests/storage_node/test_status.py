@@ -116,7 +116,7 @@ def test_drift_is_named_and_unhealthy(
 def test_the_steps_put_drift_right(node: Paths, wanted: Environments, drift: Callable[[Paths], None]) -> None:
     drift(node)
     assert not status.collect(node)["healthy"]
-    services.configure(node)
+    services.configure(node, "standalone")
     assert environments.apply(node, wanted)["health"]["healthy"]
 
 
@@ -129,7 +129,7 @@ def test_an_unmounted_disk_is_named(node: Paths, monkeypatch: pytest.MonkeyPatch
 
 def test_a_stopped_service_is_named(node: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     node.at("/run/systemd/system").mkdir(parents=True)
-    units = services.running(node)
+    units = services.running(node, "standalone")
     states = ["failed", *["active"] * (len(units) - 1)]
     monkeypatch.setattr(system, "run", lambda *_, **__: system.Result(3, "\n".join(states), ""))
     found = status.collect(node)

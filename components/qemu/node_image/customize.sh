@@ -11,7 +11,7 @@ rm -f "$tree/var/lib/dbus/machine-id" "$tree/var/lib/systemd/random-seed"
 printf '127.0.0.1 localhost\n::1 localhost\n' > "$tree/etc/hosts"
 
 # A role's services are started by the node program, and the rest a storage node needs on no path.
-in_tree systemctl --quiet disable nfs-server.service glusterd.service nfs-client.target e2scrub_reap.service \
+in_tree systemctl --quiet disable nfs-server.service nfs-ganesha.service nfs-ganesha-lock.service glusterd.service nfs-client.target e2scrub_reap.service \
     unattended-upgrades.service e2scrub_all.timer xfs_scrub_all.timer
 in_tree systemctl --quiet mask rpcbind.service rpcbind.socket nfs-blkmap.service rpc-statd.service \
     rpc-statd-notify.service glustereventsd.service gluster-ta-volume.service

@@ -1,0 +1,65 @@
+"""The volume mounted at the shared directory, by a service of its own that comes back whatever happens to it."""
+
+from __future__ import annotations
+
+from storage_node import atomic, mount
+from storage_node.cluster.membership import Cluster
+from storage_node.cluster.options import VOLUME
+from storage_node.cluster.waiting import until
+from storage_node.paths import Paths
+
+SERVICE = "storage-node-data.service"
+MOUNT_SECONDS = 300.0
+KIND = "fuse.glusterfs"
+
+# glusterfs itself instead of its mount script, which takes seconds. It leaves the foreground when /data is mounted,
+# and ends when it cannot be: then it is started again until a majority of the members is there.
+_UNIT = """\
+# Written by storage-node.
+[Unit]
+Description=Backup storage: the volume at {where}
+After=glusterd.service network.target
+Wants=glusterd.service
+StartLimitIntervalSec=0
+
+[Service]
+Type=forking
+ExecStartPre=-/usr/bin/umount --lazy {where}
+ExecStart=/usr/sbin/glusterfs --process-name fuse {servers} --volfile-id={volume} {where}
+ExecStartPost=/usr/bin/mountpoint --quiet {where}
+ExecStopPost=-/usr/bin/umount --lazy {where}
+Restart=always
+RestartSec=2
+TimeoutStartSec=120
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def unit(paths: Paths, name: str, cluster: Cluster) -> str:
+    """The service; this node's own glusterd is asked first for the volume, then the others."""
+    order = [cluster.member(name), *cluster.others(name)]
+    servers = " ".join(f"--volfile-server={member.address}" for member in order)
+    return _UNIT.format(where=paths.data_path, servers=servers, volume=VOLUME)
+
+
+def configure(paths: Paths, name: str, cluster: Cluster) -> bool:
+    """Writes the service; returns whether one that systemd may know changed."""
+    file = paths.units / SERVICE
+    known = file.exists()
+    changed = atomic.write(file, unit(paths, name, cluster))
+    atomic.link(paths.units / "multi-user.target.wants" / SERVICE, f"/etc/systemd/system/{SERVICE}")
+    return known and changed
+
+
+def await_mounted(paths: Paths) -> None:
+    """Waits until the volume is at the shared directory."""
+
+    def missing() -> str | None:
+        there = mount.mounted_at(paths.data)
+        if there is not None and there.kind == KIND:
+            return None
+        return f"The volume is not mounted at {paths.data_path} yet; see `systemctl status {SERVICE}` on this node"
+
+    until(missing, MOUNT_SECONDS, 0.2)

@@ -1,0 +1,181 @@
+"""The gluster command: asked in XML, answered in plain objects, its refusals as sentences. The one way to run it."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from storage_node import system
+from storage_node.errors import NodeError
+
+# glusterd itself gives up on a peer after 120 s; on loaded machines its own work comes on top.
+TIMEOUT_SECONDS = 240.0
+# glusterd takes one command at a time in the whole cluster, and refuses the others.
+BUSY_SECONDS = 120.0
+_BUSY = re.compile(r"Another transaction|Locking failed|is already in progress", re.IGNORECASE)
+# The state that a peer has to be in. "Peer Rejected (Connected)" contains half of it, so it is compared as a whole.
+IN_CLUSTER = "Peer in Cluster"
+
+
+class RefusedError(NodeError):
+    """glusterd answered, with a refusal."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another member as this node's glusterd sees it."""
+
+    id: str
+    state: str
+    connected: bool
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is a full member and there."""
+        return self.connected and self.state == IN_CLUSTER
+
+
+@dataclass(frozen=True)
+class Brick:
+    """One brick of the volume: the member that holds it, and its directory there."""
+
+    member: str
+    address: str
+    path: str
+
+    @property
+    def name(self) -> str:
+        """As gluster writes it."""
+        return f"{self.address}:{self.path}"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The volume as glusterd knows it."""
+
+    started: bool
+    layout: str
+    redundancy: int
+    bricks: tuple[Brick, ...]
+    options: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Heal:
+    """What is left to be healed, as one brick counts it; None where the brick cannot be asked."""
+
+    brick: str
+    pending: int | None
+    split_brain: int
+
+
+def ask(*arguments: str) -> ET.Element:
+    """Runs one command and returns its answer, after the commands of other nodes that are under way.
+
+    Raises RefusedError with glusterd's own words.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return _ask_once(arguments)
+        except RefusedError as refusal:
+            if not _BUSY.search(str(refusal)) or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.3, 1.0))  # noqa: S311 - spreads the nodes' attempts
+
+
+def _ask_once(arguments: Sequence[str]) -> ET.Element:
+    done = system.run(["gluster", "--mode=script", "--xml", *arguments], timeout=TIMEOUT_SECONDS)
+    what = f"`gluster {' '.join(arguments[:3])}`"
+    try:
+        # What glusterd on this very node printed.
+        answer = ET.fromstring(done.stdout)  # noqa: S314
+    except ET.ParseError:
+        raise NodeError(f"{what} gave no answer: {done.last_words.rstrip('.')}.") from None
+    if answer.findtext("opRet", "0") != "0":
+        reason = answer.findtext("opErrstr") or done.last_words
+        raise RefusedError(f"{what} was refused: {reason.strip().rstrip('.')}.")
+    return answer
+
+
+def change(*arguments: str) -> None:
+    """Runs a command that changes something."""
+    ask(*arguments)
+
+
+def peers() -> list[Peer]:
+    """Every other member that this node's glusterd knows."""
+    return [
+        Peer(
+            id=_text(entry, "uuid"),
+            state=_text(entry, "stateStr"),
+            connected=_text(entry, "connected") == "1",
+        )
+        for entry in ask("peer", "status").iter("peer")
+    ]
+
+
+def volume(name: str) -> Volume | None:
+    """The volume, or None when there is none of that name."""
+    try:
+        answer = ask("volume", "info", name)
+    except RefusedError as refusal:
+        if "does not exist" in str(refusal):
+            return None
+        raise
+    entry = answer.find(".//volume")
+    if entry is None:
+        return None
+    kind = _text(entry, "typeStr")
+    return Volume(
+        started=_text(entry, "statusStr") == "Started",
+        layout={"Replicate": "replicated", "Disperse": "dispersed"}.get(kind, kind),
+        redundancy=int(_text(entry, "redundancyCount") or 0),
+        bricks=tuple(_brick(brick) for brick in entry.iter("brick")),
+        options={_text(option, "name"): _text(option, "value") for option in entry.iter("option")},
+    )
+
+
+def _brick(entry: ET.Element) -> Brick:
+    address, _, path = _text(entry, "name").rpartition(":")
+    return Brick(_text(entry, "hostUuid"), address, path)
+
+
+def online(name: str) -> dict[str, bool]:
+    """Which bricks run, by their names; those of members that are away are missing."""
+    found: dict[str, bool] = {}
+    for node in ask("volume", "status", name).iter("node"):
+        path = _text(node, "path")
+        if path.startswith("/"):
+            found[f"{_text(node, 'hostname')}:{path}"] = _text(node, "status") == "1"
+    return found
+
+
+def heals(name: str) -> list[Heal]:
+    """What is left to be healed, brick by brick."""
+    return [
+        Heal(
+            brick=_text(brick, "name"),
+            pending=_number(brick, "totalNumberOfEntries") if _text(brick, "status") == "Connected" else None,
+            split_brain=_number(brick, "numberOfEntriesInSplitBrain") or 0,
+        )
+        for brick in ask("volume", "heal", name, "info", "summary").iter("brick")
+    ]
+
+
+def _number(entry: ET.Element, tag: str) -> int | None:
+    text = _text(entry, tag)
+    return int(text) if text.isdigit() else None
+
+
+def _text(entry: ET.Element, tag: str) -> str:
+    return (entry.findtext(tag) or "").strip()
+
+
+def arguments_of(options: dict[str, str]) -> Sequence[str]:
+    """Options as `volume set` takes them, all at once."""
+    return [word for pair in sorted(options.items()) for word in pair]

@@ -1,0 +1,102 @@
+"""glusterd on this node: its identity and peers are files that are there before it starts, TLS from the first start.
+
+The members' UUIDs are chosen by the operator's side, so every node can be told who the others are without a probe, and
+a fresh machine in a lost one's place is the same peer to the others. Paths and formats are glusterd's own (tried with
+11.1): ``glusterd.info``, ``peers/<uuid>`` (state 3 is "Peer in Cluster"), ``secure-access`` for TLS on management.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from storage_node import atomic, services, system
+from storage_node.cluster.membership import Cluster, Credentials
+from storage_node.errors import NodeError
+from storage_node.firewall import BRICK_PORTS, MANAGEMENT_PORT
+from storage_node.paths import Paths
+
+SERVICE = "glusterd.service"
+# What GlusterFS 10 and newer speak; glusterd raises it by itself no further than all peers know.
+_OPERATING_VERSION = 110000
+
+_SETTINGS = f"""\
+# Written by storage-node.
+volume management
+    type mgmt/glusterd
+    option working-directory /var/lib/glusterd
+    option transport-type socket
+    option transport.socket.keepalive-time 3
+    option transport.socket.keepalive-interval 1
+    option transport.socket.keepalive-count 5
+    option transport.socket.read-fail-log off
+    option transport.socket.listen-port {MANAGEMENT_PORT}
+    option ping-timeout 0
+    option event-threads 1
+    option base-port {BRICK_PORTS[0]}
+    option max-port {BRICK_PORTS[1]}
+end-volume
+"""
+
+# Debian's unit takes the bricks down with glusterd: they serve on while it is restarted.
+_DROP_IN = """\
+# Written by storage-node.
+[Unit]
+RequiresMountsFor={brick}
+StartLimitIntervalSec=0
+
+[Service]
+KillMode=process
+Restart=always
+RestartSec=2
+"""
+
+
+def files(paths: Paths) -> dict[str, str]:
+    """The configuration files without secrets, by their absolute paths."""
+    return {
+        "/etc/glusterfs/glusterd.vol": _SETTINGS,
+        "/etc/systemd/system/glusterd.service.d/backup-storage.conf": _DROP_IN.format(brick=paths.brick_mount),
+    }
+
+
+def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credentials) -> bool:
+    """Writes all that glusterd starts from; returns whether one that runs has to be started anew."""
+    changed = _identity(paths, cluster.member(name).id)
+    for path, content in files(paths).items():
+        changed |= atomic.write(paths.at(path), content)
+    changed |= atomic.write(paths.at("/etc/ssl/glusterfs.key"), f"{credentials.private_key}\n", 0o600)
+    changed |= atomic.write(paths.at("/etc/ssl/glusterfs.pem"), f"{credentials.certificate}\n")
+    changed |= atomic.write(paths.at("/etc/ssl/glusterfs.ca"), f"{credentials.authority}\n")
+    changed |= atomic.write(_home(paths, "secure-access"), "")
+    for member in cluster.others(name):
+        peer = _home(paths, f"peers/{member.id}")
+        # One that glusterd has written itself may know more names of the peer.
+        if not peer.exists() or f"={member.address}\n" not in peer.read_text():
+            changed |= atomic.write(peer, f"uuid={member.id}\nstate=3\nhostname1={member.address}\n", 0o600)
+    atomic.link(paths.units / "multi-user.target.wants" / SERVICE, f"/usr/lib/systemd/system/{SERVICE}")
+    return changed
+
+
+def _identity(paths: Paths, identity: str) -> bool:
+    info = _home(paths, "glusterd.info")
+    if info.exists():
+        present = dict(line.split("=", 1) for line in info.read_text().splitlines() if "=" in line)
+        if present.get("UUID") == identity:
+            return False
+        if any(_home(paths, "vols").glob("*/info")):
+            raise NodeError(
+                f"This node is already a member of another GlusterFS cluster, as {present.get('UUID')}, and has "
+                "volumes of it; it was left untouched. Give the stack a machine of its own."
+            )
+    return atomic.write(info, f"UUID={identity}\noperating-version={_OPERATING_VERSION}\n", 0o600)
+
+
+def start(paths: Paths, *, restart: bool) -> None:
+    """Has glusterd running with what ``configure`` wrote; bricks and clients go on meanwhile."""
+    if services.has_systemd(paths):
+        verb = "restart" if restart else "start"
+        system.must(["systemctl", verb, SERVICE], f"{verb.capitalize()}ing glusterd, the GlusterFS service,")
+
+
+def _home(paths: Paths, name: str) -> Path:
+    return paths.at(f"/var/lib/glusterd/{name}")

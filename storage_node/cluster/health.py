@@ -1,0 +1,99 @@
+"""The cluster as this node sees it: members, bricks, quorum and what is left to heal; and in sentences what is wrong.
+
+Asked of any node, also while others are away: glusterd on each knows all members and bricks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from storage_node.cluster import gluster
+from storage_node.cluster.membership import Cluster, Member
+from storage_node.cluster.options import VOLUME, wanted
+from storage_node.errors import NodeError
+from storage_node.floating import service as floating
+from storage_node.paths import Paths
+
+
+def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str]) -> dict[str, Any]:
+    """The cluster's part of the status object."""
+    found: dict[str, Any] = {
+        "volume": VOLUME,
+        "layout": cluster.layout,
+        "nodes": [],
+        "bricks": [],
+        "quorum": False,
+        "pendingHeals": None,
+        "splitBrain": None,
+    }
+    try:
+        found["nodes"] = _nodes(name, cluster, problems)
+        found["bricks"] = _bricks(cluster, problems)
+        _options(cluster, problems)
+    except NodeError as error:
+        problems.append(str(error))
+        return found
+    running = sum(brick["online"] for brick in found["bricks"])
+    found["quorum"] = running >= cluster.majority
+    if not found["quorum"]:
+        problems.append(f"Only {running} of {len(cluster.members)} bricks run: /data takes no writes until more do.")
+    found["pendingHeals"] = sum(brick["pendingHeals"] or 0 for brick in found["bricks"])
+    found["splitBrain"] = sum(brick["splitBrain"] for brick in found["bricks"])
+    if found["pendingHeals"]:
+        problems.append(f"{found['pendingHeals']} entries are still being healed; lose or replace no node meanwhile.")
+    if found["splitBrain"]:
+        problems.append(f"{found['splitBrain']} entries are in split brain; see docs/operations.md.")
+    if cluster.floating_address is not None:
+        found["floatingAddress"] = {"address": cluster.floating_address, "holder": floating.holder(paths, cluster)}
+        if found["floatingAddress"]["holder"] is None:
+            problems.append(f"No node holds the floating address {cluster.floating_address} now.")
+    return found
+
+
+def _nodes(name: str, cluster: Cluster, problems: list[str]) -> list[dict[str, Any]]:
+    peers = {peer.id: peer for peer in gluster.peers()}
+    found = []
+    for member in cluster.members:
+        peer = peers.get(member.id)
+        there = member.name == name or (peer is not None and peer.settled)
+        state = "this node" if member.name == name else f"{peer.state}" if peer else "unknown"
+        found.append({"name": member.name, "address": member.address, "connected": there, "state": state})
+        if not there:
+            problems.append(f"{member.name} ({member.address}) is not connected to this node ({state}).")
+    return found
+
+
+def _bricks(cluster: Cluster, problems: list[str]) -> list[dict[str, Any]]:
+    volume = gluster.volume(VOLUME)
+    if volume is None or not volume.started:
+        raise NodeError(f"The volume {VOLUME} is {'not made' if volume is None else 'not started'}; run `pulumi up`.")
+    owners: dict[str, Member] = {member.id: member for member in cluster.members}
+    running = gluster.online(VOLUME)
+    heals = {heal.brick: heal for heal in gluster.heals(VOLUME)}
+    found = []
+    for brick in volume.bricks:
+        owner, heal = owners.get(brick.member), heals.get(brick.name)
+        up = running.get(brick.name, False)
+        found.append(
+            {
+                "node": owner.name if owner else brick.address,
+                "path": brick.path,
+                "online": up,
+                "pendingHeals": heal.pending if heal else None,
+                "splitBrain": heal.split_brain if heal else 0,
+            }
+        )
+        if not up:
+            problems.append(f"The brick of {owner.name if owner else brick.address} does not run.")
+    for member in cluster.members:
+        if not any(brick.member == member.id for brick in volume.bricks):
+            problems.append(f"{member.name} has no brick in the volume; run `pulumi up`.")
+    return found
+
+
+def _options(cluster: Cluster, problems: list[str]) -> None:
+    volume = gluster.volume(VOLUME)
+    known = volume.options if volume else {}
+    for key, value in sorted(wanted(cluster).items()):
+        if known.get(key) != value:
+            problems.append(f"The volume's option {key} is {known.get(key)}, not {value}.")

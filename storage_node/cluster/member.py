@@ -1,0 +1,67 @@
+"""This node as a member of its cluster: what is written before it takes part, and what runs while it does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from storage_node import atomic, mount, services
+from storage_node.cluster import brick, client, ganesha, glusterd
+from storage_node.cluster.membership import Cluster, Credentials
+from storage_node.floating import service as floating
+from storage_node.paths import Paths
+
+
+def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credentials) -> str:
+    """Makes this node a member that runs glusterd, on a mounted data disk; returns its brick's directory.
+
+    What a running member needs to follow a change is done too: a restarted glusterd, bricks and clients going on.
+    """
+    place = brick.ensure(paths)
+    _prepare_mountpoint(paths)
+    units = client.configure(paths, name, cluster)
+    server = ganesha.configure(paths)
+    keeper = cluster.floating_address is not None and floating.configure(paths, credentials.secret)
+    restart = glusterd.configure(paths, name, cluster, credentials)
+    if units or server or keeper or restart:
+        services.reload_units(paths)
+    glusterd.start(paths, restart=restart)
+    if server:
+        services.restart_if_active(paths, ganesha.SERVICE)
+    return place
+
+
+def _prepare_mountpoint(paths: Paths) -> None:
+    if mount.mounted_at(paths.data) is None:
+        mount.prepare_mountpoint(paths.data, paths.data_path)
+
+
+def serve(paths: Paths, cluster: Cluster) -> None:
+    """Has everything running that serves the environments, /data first. The volume has to have been started."""
+    services.start_units(paths, [client.SERVICE])
+    client.await_mounted(paths)
+    mount.close_to_users(paths.data)
+    (paths.data / ".storage-node").mkdir(mode=0o700, exist_ok=True)
+    services.start_units(paths, [unit for unit in units(cluster) if unit not in (client.SERVICE, floating.SERVICE)])
+    if cluster.floating_address is not None:
+        # It reads who the members are when it starts; an address that it held is back within a lease.
+        if _members_changed(paths, cluster):
+            services.restart_if_active(paths, floating.SERVICE)
+        services.start_units(paths, [floating.SERVICE])
+
+
+def _members_changed(paths: Paths, cluster: Cluster) -> bool:
+    return atomic.write(paths.at("/run/storage-node/members"), repr(cluster))
+
+
+def units(cluster: Cluster) -> list[str]:
+    """The units that have to run on a member, beside those that run on every node."""
+    moving = [floating.SERVICE] if cluster.floating_address is not None else []
+    return [glusterd.SERVICE, client.SERVICE, ganesha.SERVICE, *moving]
+
+
+def files(paths: Paths, name: str, cluster: Cluster) -> dict[Path, str]:
+    """The files of ours on a member, without secrets, and what is in them."""
+    found = {paths.at(path): content for path, content in glusterd.files(paths).items()}
+    found[paths.units / client.SERVICE] = client.unit(paths, name, cluster)
+    found |= ganesha.unit_files(paths)
+    return found | (floating.unit_files(paths) if cluster.floating_address is not None else {})

@@ -1,0 +1,207 @@
+"""The `volume` step: from members that run glusterd to one volume over all of them, whole and healed.
+
+It may run on any member. glusterd is asked for the truth each time, and what is missing is done: the volume made,
+options set, bricks added for new members, the brick of a member that came back with a blank disk replaced.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from storage_node.cluster import gluster, options
+from storage_node.cluster.gluster import Brick, Volume
+from storage_node.cluster.membership import REDUNDANCY, Cluster, Member
+from storage_node.cluster.options import VOLUME
+from storage_node.cluster.waiting import until
+from storage_node.errors import NodeError
+
+# A member that was just configured may still boot its services; on a busy computer that takes minutes.
+PEERS_SECONDS = 300.0
+BRICKS_SECONDS = 300.0
+# Healing takes as long as there is data; it has failed when nothing is healed any more.
+STALLED_SECONDS = 1800.0
+
+
+def apply(cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
+    """Brings the volume to the specification and says what was done; ``bricks`` are the members' brick directories."""
+    _await_peers(cluster)
+    wanted = [Brick(member.id, member.address, bricks[member.name]) for member in cluster.members]
+    present = gluster.volume(VOLUME)
+    created = present is None
+    if present is None:
+        _create(cluster, wanted)
+    else:
+        _refuse_other(cluster, present)
+    _set_options(cluster)
+    added, replaced = ([], []) if present is None else _settle_bricks(cluster, present, wanted)
+    _start()
+    _await_bricks(wanted)
+    healed = 0 if created else await_healed()
+    return {
+        "volume": VOLUME,
+        "created": created,
+        "added": [brick.name for brick in added],
+        "replaced": [brick.name for brick in replaced],
+        "healedEntries": healed,
+    }
+
+
+def _await_peers(cluster: Cluster) -> None:
+    def missing() -> str | None:
+        known = {peer.id: peer for peer in gluster.peers()}
+        # This node is not among its own peers.
+        away = [_peer_state(member, known) for member in cluster.members if member.id in known]
+        unknown = len(cluster.members) - 1 - len(away)
+        found = [words for words in away if words]
+        if unknown > 0:
+            found.append(f"{unknown} of them unknown to this node")
+        return f"The members are not all in the pool: {', '.join(found)}" if found else None
+
+    until(missing, PEERS_SECONDS)
+
+
+def _peer_state(member: Member, known: Mapping[str, gluster.Peer]) -> str | None:
+    peer = known[member.id]
+    if peer.settled:
+        return None
+    return f"{member.name} ({member.address}) is {peer.state} ({'Connected' if peer.connected else 'Disconnected'})"
+
+
+def _create(cluster: Cluster, wanted: list[Brick]) -> None:
+    count = len(wanted)
+    if cluster.layout == "replicated":
+        shape = ["replica", str(count)]
+    else:
+        shape = ["disperse", str(count), "redundancy", str(REDUNDANCY[count])]
+    gluster.change("volume", "create", VOLUME, *shape, *(brick.name for brick in wanted))
+
+
+def _refuse_other(cluster: Cluster, present: Volume) -> None:
+    """What the preview refuses too; here for a stack whose state does not know what its machines hold."""
+    if present.layout != cluster.layout:
+        raise NodeError(
+            f"The volume on these nodes is {present.layout}, and {cluster.layout} is asked for; a layout does not "
+            "change in place. Set the layout back, or make a new stack and copy the repositories."
+        )
+    members = {member.id for member in cluster.members}
+    gone = [brick.name for brick in present.bricks if brick.member not in members]
+    if gone:
+        raise NodeError(
+            f"The volume has bricks on nodes that the stack no longer names ({', '.join(gone)}); a cluster does not "
+            "shrink in place. Set the number of nodes back, or make a new stack and copy the repositories."
+        )
+    if present.layout == "dispersed" and len(present.bricks) != len(cluster.members):
+        raise NodeError(
+            f"The dispersed volume has {len(present.bricks)} bricks and {len(cluster.members)} nodes are asked for; "
+            "their number does not change in place. Set it back, or make a new stack and copy the repositories."
+        )
+
+
+def _set_options(cluster: Cluster) -> None:
+    present = gluster.volume(VOLUME)
+    known = present.options if present else {}
+    changed = {key: value for key, value in options.wanted(cluster).items() if known.get(key) != value}
+    if changed:
+        gluster.change("volume", "set", VOLUME, *gluster.arguments_of(changed))
+
+
+def _settle_bricks(cluster: Cluster, present: Volume, wanted: list[Brick]) -> tuple[list[Brick], list[Brick]]:
+    """Adds the bricks of new members and puts fresh ones in the place of lost ones."""
+    there = {brick.member: brick for brick in present.bricks}
+    lost = [brick for brick in wanted if brick.member in there and there[brick.member].path != brick.path]
+    added = [brick for brick in wanted if brick.member not in there]
+    if len(lost) > 1:
+        names = ", ".join(_name_of(cluster, brick) for brick in lost)
+        raise NodeError(
+            f"The nodes {names} have blank disks at once. Only one can be filled from the others at a time: bring the "
+            "disks of the others back, or restore from another backup."
+        )
+    for brick in lost:
+        _refuse_while_healing(cluster, brick)
+        gluster.change("volume", "replace-brick", VOLUME, there[brick.member].name, brick.name, "commit", "force")
+    if lost:
+        # Replacing a brick appends to what may connect, on each node differently (tried with 11.1).
+        gluster.change("volume", "set", VOLUME, "auth.allow", "*")
+    if added:
+        count = len(there) + len(added)
+        gluster.change("volume", "add-brick", VOLUME, "replica", str(count), *(brick.name for brick in added))
+    return added, lost
+
+
+def _refuse_while_healing(cluster: Cluster, lost: Brick) -> None:
+    """A brick that is not whole cannot be what a fresh one is filled from."""
+    for heal in gluster.heals(VOLUME):
+        owner = next((member for member in cluster.members if heal.brick.startswith(f"{member.address}:")), None)
+        if owner is not None and owner.id != lost.member and heal.pending is None:
+            raise NodeError(
+                f"{_name_of(cluster, lost)} has a blank disk, and the brick of {owner.name} is away; "
+                f"bring {owner.name} back first, then run `pulumi up` again."
+            )
+
+
+def _name_of(cluster: Cluster, brick: Brick) -> str:
+    return next(member.name for member in cluster.members if member.id == brick.member)
+
+
+def _start() -> None:
+    present = gluster.volume(VOLUME)
+    if present is not None and not present.started:
+        gluster.change("volume", "start", VOLUME)
+
+
+def _await_bricks(wanted: list[Brick]) -> None:
+    """Every brick runs; one whose process died is started once more."""
+    deadline = time.monotonic() + 20.0
+    forced = False
+
+    def missing() -> str | None:
+        nonlocal forced
+        running = gluster.online(VOLUME)
+        down = [brick.name for brick in wanted if not running.get(brick.name)]
+        if down and not forced and time.monotonic() > deadline:
+            gluster.change("volume", "start", VOLUME, "force")
+            forced = True
+        return f"These bricks are not running: {', '.join(down)}" if down else None
+
+    until(missing, BRICKS_SECONDS)
+
+
+def await_healed(heals: Callable[[], list[gluster.Heal]] = lambda: gluster.heals(VOLUME)) -> int:
+    """Waits until nothing is left to be healed and returns how many entries there were at most.
+
+    Raises NodeError when healing stands still, or when copies contradict each other.
+    """
+    most, least, moved = 0, None, time.monotonic()
+    clean = 0
+    while clean < 2:
+        found = heals()
+        torn = sum(heal.split_brain for heal in found)
+        if torn:
+            raise NodeError(
+                f"{torn} entries of the volume contradict each other on its bricks (split brain); see "
+                f"`gluster volume heal {VOLUME} info split-brain` on a node, and docs/operations.md."
+            )
+        away = [heal.brick for heal in found if heal.pending is None]
+        left = sum(heal.pending or 0 for heal in found)
+        most = max(most, left)
+        if least is None or left < least:
+            least, moved = left, time.monotonic()
+        # Looked at twice: between two of its passes the list of what is to be healed may be empty.
+        clean = clean + 1 if not left and not away else 0
+        if time.monotonic() - moved > STALLED_SECONDS:
+            state = f"bricks away: {', '.join(away)}" if away else f"{left} entries left"
+            raise NodeError(f"Healing has stood still for {STALLED_SECONDS:.0f} s with {state}.")
+        if not clean:
+            _tell(left, away)
+        if clean < 2:
+            # Asking slows the healing down.
+            time.sleep(2.0 if clean else 5.0)
+    return most
+
+
+def _tell(left: int, away: list[str]) -> None:
+    words = f"{left} entries left to heal" + (f", bricks away: {', '.join(away)}" if away else "")
+    print(words, file=sys.stderr, flush=True)

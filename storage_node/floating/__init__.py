@@ -1,0 +1,1 @@
+"""The floating address of a cluster: always on one living node, never on two."""

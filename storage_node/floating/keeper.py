@@ -1,0 +1,204 @@
+"""The service that keeps the floating address on one living node: votes, asks, holds, and lets go.
+
+Whoever is found dead also loses its TCP connections on the living nodes: its brick, its clients and the locks that
+those held are then given up after one lease, instead of when the kernel's own patience ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import random
+import select
+import signal
+import socket
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from storage_node import atomic, system
+from storage_node.cluster.membership import Cluster, Member
+from storage_node.firewall import KEEPER_PORT as PORT
+from storage_node.floating import interface
+from storage_node.floating.lease import LEASE_SECONDS, RENEW_SECONDS, Candidate, Voter
+from storage_node.floating.message import CLAIM, DENY, GRANT, LARGEST_BYTES, RELEASE, Message, Reader, pack
+
+# How often it looks at its clock when it hears nothing.
+TICK_SECONDS = 0.25
+# A round of asking that has not won by then is given back, so that another's may.
+ROUND_SECONDS = 0.8
+# The NFS server is looked at this often, and counts as dead after so many failures in a row.
+HEALTH_SECONDS = 2.0
+HEALTH_FAILURES = 3
+# How often after taking the address over it is announced: a frame may be lost, and caches differ.
+ANNOUNCEMENTS = 5
+
+
+class Keeper:
+    """One member's part in it. Runs until it is told to stop."""
+
+    def __init__(self, cluster: Cluster, name: str, secret: str, state: Path) -> None:
+        if cluster.floating_address is None:
+            raise ValueError("this cluster has no floating address")
+        self._address = cluster.floating_address
+        self._own = cluster.member(name)
+        self._others = {member.name: member for member in cluster.others(name)}
+        self._secret = secret.encode()
+        self._state = state
+        self._reader = Reader(self._secret, frozenset(self._others))
+        self._voter = Voter(_now())
+        self._candidate = Candidate(name, cluster.majority)
+        self._incarnation, self._number = time.time_ns(), 0
+        self._heard = dict.fromkeys(self._others, _now())
+        self._dropped: set[str] = set()
+        self._on = False
+        self._put_until = 0.0
+        self._to_announce = 0
+        self._next_ask = self._next_health = 0.0
+        self._failures = HEALTH_FAILURES
+        self._stopping = False
+        self._told: str | None = ""
+        self._interface, self._index = interface.of_address(self._own.address)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((self._own.address, PORT))
+        self._socket.setblocking(False)
+
+    def run(self) -> None:
+        """Serves until SIGTERM; the address is given back before it returns."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        try:
+            # One that an earlier keeper left is not ours until it is won again.
+            interface.take_off(self._address, self._index)
+            while not self._stopping:
+                select.select([self._socket], [], [], TICK_SECONDS)
+                self._receive()
+                self._tick()
+        finally:
+            self._let_go()
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _tick(self) -> None:
+        now = _now()
+        self._look_at_server(now)
+        if self._failures >= HEALTH_FAILURES:
+            if self._on or self._candidate.votes:
+                self._let_go()
+        elif self._candidate.holds(now):
+            if now - self._candidate.asked >= RENEW_SECONDS:
+                self._ask(now)
+        elif self._candidate.votes and now - self._candidate.asked > ROUND_SECONDS:
+            # Votes that are too few for us may be what another needs.
+            self._let_go()
+            self._next_ask = now + random.uniform(0.2, 1.2)  # noqa: S311 - spreads attempts, keeps nothing secret
+        elif now >= self._next_ask and not self._candidate.votes and self._voter.is_free(now):
+            self._ask(now)
+        self._settle(_now())
+        self._bury(now)
+        self._tell(now)
+
+    def _ask(self, now: float) -> None:
+        number = self._candidate.ask(now)
+        if self._voter.claim(self._own.name, now):
+            self._candidate.granted(self._own.name, number)
+        lost = tuple(name for name, heard in self._heard.items() if now - heard > LEASE_SECONDS)
+        self._send(CLAIM, self._others.values(), number, lost if self._candidate.holds(now) else ())
+
+    def _settle(self, now: float) -> None:
+        """The address as the lease has it."""
+        if self._candidate.holds(now):
+            left = math.floor(self._candidate.held_until - now)
+            if left >= 1 and self._candidate.held_until != self._put_until:
+                interface.put_on(self._address, self._index, left)
+                self._put_until = self._candidate.held_until
+                if not self._on:
+                    print(f"{self._address} is on this node now", flush=True)
+                    self._on, self._to_announce = True, ANNOUNCEMENTS
+        elif self._on:
+            self._take_off()
+        if self._on and self._to_announce:
+            interface.announce(self._address, self._interface)
+            self._to_announce -= 1
+
+    def _take_off(self) -> None:
+        interface.take_off(self._address, self._index)
+        if self._on:
+            print(f"{self._address} is on this node no more", flush=True)
+        self._on = False
+
+    def _let_go(self) -> None:
+        self._candidate.give_up()
+        self._take_off()
+        self._voter.release(self._own.name)
+        self._send(RELEASE, self._others.values(), self._candidate.round)
+
+    def _bury(self, now: float) -> None:
+        """A holder that let its lease run out without a word is dead."""
+        holder = self._voter.holder
+        if holder is not None and holder != self._own.name and now >= self._voter.until:
+            self._voter.release(holder)
+            self._drop([holder])
+
+    def _drop(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name in self._others and name not in self._dropped:
+                self._dropped.add(name)
+                print(f"{name} is not heard any more: its connections are ended", flush=True)
+                system.run(["ss", "--kill", "--tcp", "dst", self._others[name].address], timeout=10.0)
+
+    def _receive(self) -> None:
+        while True:
+            try:
+                data, sender = self._socket.recvfrom(LARGEST_BYTES)
+            except BlockingIOError:
+                return
+            message = self._reader.read(data)
+            if message is not None and self._others[message.sender].address == sender[0]:
+                self._take(message)
+
+    def _take(self, message: Message) -> None:
+        now = _now()
+        self._heard[message.sender] = now
+        self._dropped.discard(message.sender)
+        if message.kind == CLAIM:
+            given = self._voter.claim(message.sender, now)
+            self._send(GRANT if given else DENY, [self._others[message.sender]], message.round)
+            self._drop(message.lost)
+        elif message.kind == GRANT:
+            self._candidate.granted(message.sender, message.round)
+        elif message.kind == RELEASE:
+            self._voter.release(message.sender)
+
+    def _send(self, kind: str, to: Iterable[Member], round_: int, lost: tuple[str, ...] = ()) -> None:
+        for member in to:
+            self._number += 1
+            message = Message(kind, self._own.name, self._incarnation, self._number, round_, lost)
+            # A member that is away, or a network that is down, hears nothing; that is what leases are for.
+            with contextlib.suppress(OSError):
+                self._socket.sendto(pack(message, self._secret), (member.address, PORT))
+
+    def _look_at_server(self, now: float) -> None:
+        if now < self._next_health:
+            return
+        self._next_health = now + HEALTH_SECONDS
+        try:
+            socket.create_connection(("127.0.0.1", 2049), timeout=0.5).close()
+        except OSError:
+            self._failures = min(self._failures + 1, HEALTH_FAILURES)
+        else:
+            self._failures = 0
+
+    def _tell(self, now: float) -> None:
+        """Writes down for `status` who holds the address, as far as this node knows."""
+        holder = self._own.name if self._on else self._voter.holder if now < self._voter.until else None
+        if holder != self._told:
+            self._told = holder
+            atomic.write(self._state, json.dumps({"address": self._address, "holder": holder}) + "\n")
+
+
+def _now() -> float:
+    """A clock that counts while the machine sleeps, too."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

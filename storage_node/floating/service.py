@@ -1,0 +1,69 @@
+"""The keeper as a service of the node."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from storage_node import atomic, node, passwords
+from storage_node.cluster.membership import Cluster
+from storage_node.errors import NodeError
+from storage_node.paths import Paths
+
+SERVICE = "storage-node-address.service"
+
+# Killed or hung, it costs nothing but a lease: the kernel takes the address off by itself.
+_UNIT = """\
+# Written by storage-node.
+[Unit]
+Description=Backup storage: the address that moves
+After=nfs-ganesha.service network.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=/usr/local/sbin/storage-node address
+RuntimeDirectory=storage-node
+Restart=always
+RestartSec=1
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def unit_files(paths: Paths) -> dict[Path, str]:
+    """The service's files."""
+    return {paths.units / SERVICE: _UNIT}
+
+
+def configure(paths: Paths, secret: str) -> bool:
+    """Writes the service and its secret; returns whether one that runs has to be started anew."""
+    changed = passwords.read(paths.cluster_secret) != secret
+    if changed:
+        passwords.write(paths.cluster_secret, secret)
+    for path, content in unit_files(paths).items():
+        changed |= atomic.write(path, content)
+    atomic.link(paths.units / "multi-user.target.wants" / SERVICE, f"/etc/systemd/system/{SERVICE}")
+    return changed
+
+
+def run(paths: Paths) -> int:
+    """Keeps the address until told to stop."""
+    from storage_node.floating.keeper import Keeper  # noqa: PLC0415
+
+    settings = node.load(paths)
+    secret = passwords.read(paths.cluster_secret)
+    if settings.cluster is None or settings.cluster.floating_address is None or secret is None:
+        raise NodeError("This node is no member of a cluster with a floating address.")
+    Keeper(settings.cluster, settings.name, secret, paths.floating_state).run()
+    return 0
+
+
+def holder(paths: Paths, cluster: Cluster) -> str | None:
+    """Who holds the address as far as this node knows; None when nobody does or the keeper does not run."""
+    try:
+        value = json.loads(paths.floating_state.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    known = {member.name for member in cluster.members}
+    return value["holder"] if value.get("holder") in known else None
