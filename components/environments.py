@@ -1,4 +1,4 @@
-"""Environments: the repositories' passwords, and the step that makes the nodes serve them."""
+"""Environments: the secret root of the repositories' passwords, and the step that makes the nodes serve them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,20 +9,18 @@ import pulumi_random as random
 from components import remote
 from components.node_program import NodeProgram
 from components.storage_node import StorageNode
-from plan.addon import DATA_PATH, password_key
+from plan.addon import DATA_PATH
 from plan.environments import Environment
-
-#: 40 letters and digits carry 238 bits, and survive every shell and file format that they are pasted into.
-_PASSWORD_LENGTH = 40
+from plan.passwords import ROOT_LENGTH, derive_all, password_key
 
 
 class Environments(pulumi.ComponentResource):
-    """All environments of a stack: one password each, one more for each reader, and one command a node.
+    """All environments of a stack: one secret root, from which every password follows, and one command a node.
 
     The settings of the environments are inputs of this component, so that a preview shows by name what changes
     while the commands' specifications, which hold the passwords, stay secret.
 
-    passwords: all passwords by ``plan.addon.password_key``, secret.
+    passwords: all passwords by ``plan.passwords.password_key``, secret.
     health: what each node said of itself when it was last changed, by node name.
     """
 
@@ -36,19 +34,16 @@ class Environments(pulumi.ComponentResource):
         nodes: Sequence[StorageNode],
         program: NodeProgram,
         *,
-        retain: bool,
+        protect: bool,
         ready: Sequence[pulumi.Resource] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         visible = {key: environment.model_dump(mode="json") for key, environment in environments.items()}
         super().__init__("backup-storage:index:Environments", name, {"environments": visible}, opts)
-        child = pulumi.ResourceOptions(parent=self, retain_on_delete=retain)
-        made = {
-            key: _password(key, generation, child)
-            for environment, values in sorted(environments.items())
-            for key, generation in _password_generations(environment, values).items()
-        }
-        self.passwords = pulumi.Output.secret(pulumi.Output.all(**made))
+        # A new root is a new password for every repository at once, and no kept one opens any more.
+        kept = pulumi.ResourceOptions(parent=self, protect=protect, retain_on_delete=protect)
+        root = random.RandomPassword(f"{name}-secret-root", length=ROOT_LENGTH, special=False, opts=kept)
+        self.passwords = pulumi.Output.secret(root.result.apply(lambda text: derive_all(text, environments)))
         specification = {
             "program": program.sha256,
             "dataPath": DATA_PATH,
@@ -69,19 +64,6 @@ class Environments(pulumi.ComponentResource):
             pulumi.Output.all(**answers).apply(lambda known: {node: answer["health"] for node, answer in known.items()})
         )
         self.register_outputs({})
-
-
-def _password_generations(name: str, environment: Environment) -> dict[str, int]:
-    """The passwords that an environment needs, each with the generation that it belongs to."""
-    readers = {password_key(name, reader=reader): environment.generation for reader in environment.readers}
-    return {password_key(name): environment.generation, **readers}
-
-
-def _password(key: str, generation: int, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    """One password, made anew when its generation is raised."""
-    return random.RandomPassword(
-        key, length=_PASSWORD_LENGTH, special=False, keepers={"generation": str(generation)}, opts=opts
-    ).result
 
 
 def _specification(environments: Mapping[str, Environment], passwords: Mapping[str, str]) -> dict[str, Any]:

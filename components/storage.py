@@ -52,6 +52,6 @@ def _serving(
 ) -> Storage:
     ready = [] if cluster is None else [cluster]
     environments = Environments(
-        "environments", settings.environments, nodes, program, retain=settings.protect, ready=ready
+        "environments", settings.environments, nodes, program, protect=settings.protect, ready=ready
     )
     return Storage(nodes, cluster.floating_address if cluster else None, environments)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plan.environments import Environment
+from plan.passwords import password_key
 from plan.settings import Settings
 
 CONTRACT_VERSION = 1
@@ -57,7 +58,7 @@ def build(
     passwords: Mapping[str, str],
     floating_address: str | None = None,
 ) -> dict[str, Any]:
-    """The ``addon`` output. ``passwords`` is keyed as ``password_key`` says; the result holds secrets.
+    """The ``addon`` output. ``passwords`` is keyed as ``plan.passwords`` says; the result holds secrets.
 
     floating_address: the address of a cluster that is always on one living node; its mounts come first.
     """
@@ -91,14 +92,6 @@ def build(
             for name in sorted(settings.environments)
         },
     }
-
-
-def password_key(environment: str, *, reader: str | None = None) -> str:
-    """The name of one password: an environment's own, or that of a reader of its repository.
-
-    No environment name holds a '/', so no two passwords share a name.
-    """
-    return f"{environment}/password" if reader is None else f"{environment}/readers/{reader}"
 
 
 def readable_by(reader: str, environments: Mapping[str, Environment]) -> list[str]:

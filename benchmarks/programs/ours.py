@@ -33,4 +33,4 @@ node.machine = Machine(  # type: ignore[attr-defined]
 names = [f"env{number:04}" for number in range(told["environments"])]
 settings = load({"environments": {name: {"clients": ["10.1.0.0/16"]} for name in names}})
 program = NodeProgram(path=Path("/dev/null"), sha256="0" * 64)
-Environments("environments", settings.environments, [cast(StorageNode, node)], program, retain=False)
+Environments("environments", settings.environments, [cast(StorageNode, node)], program, protect=False)

@@ -24,6 +24,7 @@ def findings(preview: Preview, node_findings: Sequence[Finding]) -> Iterator[Fin
     if len(stopped) > 1:
         danger = f"{listed(stopped, most=7)}: more than one node stops at a time"
         yield Finding(Section.STACK, "", dangers=(danger,))
+    yield from environments.of_all(preview)
     yield from _protection(preview)
     if any(step.type == _STACK and step.op == "create" for step in preview.steps):
         yield Finding(Section.STACK, "", ("a new storage",))
@@ -73,7 +74,7 @@ def _counted(steps: Sequence[Step]) -> str:
     kinds = {
         **dict.fromkeys(disks.TYPES, "data disk"),
         **dict.fromkeys(machines.TYPES, "machine"),
-        environments.PASSWORD: "password",
+        environments.ROOT: "secret root",
     }
     counts = Counter(kinds[step.type] for step in steps if step.type in kinds)
     parts = [f"{count} {noun}{'' if count == 1 else 's'}" for noun, count in sorted(counts.items())]

@@ -21,12 +21,21 @@ _SIGNATURE = "4dabf18193072939515e22adb298388d"
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@dataclass(frozen=True)
+class Options:
+    """How a resource is kept."""
+
+    protect: bool
+    retain_on_delete: bool
+
+
 @dataclass
 class Graph(mocks.Mocks):
-    """What was registered, by name: resources of a provider, and the components that hold them together."""
+    """What was registered, by name: resources of a provider, the components that hold them, and how both are kept."""
 
     resources: dict[str, mocks.MockResourceArgs] = field(default_factory=dict)
     components: dict[str, mocks.MockResourceArgs] = field(default_factory=dict)
+    options: dict[str, "Options"] = field(default_factory=dict)
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if args.custom:
@@ -42,6 +51,18 @@ class Graph(mocks.Mocks):
     def of_type(self, token: str) -> list[mocks.MockResourceArgs]:
         """The resources of one type in the order in which they were registered."""
         return [resource for resource in self.resources.values() if resource.typ == token]
+
+
+class _Monitor(mocks.MockMonitor):
+    """The mocks' monitor, which does not tell the mocks of a resource's options."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
+        self._graph = graph
+
+    def RegisterResource(self, request: Any) -> Any:
+        self._graph.options[request.name] = Options(request.protect, request.retainOnDelete)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
 def run_program(config: Mapping[str, Any], stack: str = "test") -> Graph:
@@ -61,7 +82,7 @@ def run_program(config: Mapping[str, Any], stack: str = "test") -> Graph:
 
 async def _run(graph: Graph, config: Mapping[str, Any], stack: str) -> None:
     settings.reset_options(project="backup-storage", stack=stack)
-    mocks.set_mocks(graph, project="backup-storage", stack=stack, preview=False)
+    mocks.set_mocks(graph, project="backup-storage", stack=stack, preview=False, monitor=_Monitor(graph))
     set_all_config({f"backup-storage:{key}": _text(value) for key, value in config.items()}, [])
     await run_pulumi_func(_program)
 
@@ -69,6 +90,11 @@ async def _run(graph: Graph, config: Mapping[str, Any], stack: str) -> None:
 def plain(value: Any) -> Any:
     """A value out of the wrapping that marks it as secret."""
     return value["value"] if isinstance(value, dict) and set(value) == {_SIGNATURE, "value"} else value
+
+
+def secret_of(name: str) -> str:
+    """What the mocks give as the text of the random password of that name."""
+    return f"secret of {name}".ljust(64, ".")
 
 
 def _text(value: Any) -> str:
@@ -79,7 +105,7 @@ def _made(args: mocks.MockResourceArgs) -> dict[str, Any]:
     """What a provider would have made up."""
     match args.typ.rpartition(":")[2]:
         case "RandomPassword":
-            return {"result": f"password of {args.name}".ljust(40, ".")}
+            return {"result": secret_of(args.name)}
         case "PrivateKey":
             return {"privateKeyOpenssh": f"private {args.name}", "publicKeyOpenssh": f"ssh-ed25519 {args.name}\n"}
         case "Machine":

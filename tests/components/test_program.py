@@ -6,11 +6,12 @@ from typing import Any
 import pulumi
 import pytest
 
-from tests.components.recorder import Graph, plain, run_program
+from plan.passwords import derive
+from tests.components.recorder import Graph, plain, run_program, secret_of
 
 pytestmark = pytest.mark.components
 
-ENVIRONMENTS = {
+ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "shop": {"clients": ["10.77.0.101"], "readers": ["blog"]},
     "blog": {"clients": ["10.77.0.102"], "generation": 3},
 }
@@ -25,21 +26,28 @@ def specification(graph: Graph, name: str) -> dict[str, Any]:
     return dict(json.loads(plain(graph.resources[name].inputs["stdin"])))
 
 
-def test_each_environment_and_each_reader_has_one_password_and_no_other_resource(graph: Graph) -> None:
-    names = sorted(resource.name for resource in graph.of_type("random:index/randomPassword:RandomPassword"))
-    assert names == ["blog/password", "shop/password", "shop/readers/blog"]
-    more = run_program({"environments": {**ENVIRONMENTS, "docs": {"clients": []}}})
-    assert set(more.resources) - set(graph.resources) == {"docs/password"}
+def test_all_passwords_come_from_one_secret_and_an_environment_adds_no_resource(graph: Graph) -> None:
+    (root,) = graph.of_type("random:index/randomPassword:RandomPassword")
+    assert root.inputs == {"length": 64, "special": False}, "any change here would turn every password"
+    more = run_program({"environments": {**ENVIRONMENTS, "docs": {"clients": [], "readers": ["shop"]}}})
+    assert set(more.resources) == set(graph.resources)
 
 
-def test_a_raised_generation_makes_a_new_password(graph: Graph) -> None:
-    assert graph.resources["blog/password"].inputs["keepers"] == {"generation": "3"}
+@pytest.mark.parametrize("protect", [True, False])
+def test_the_secret_is_kept_as_the_data_disks_are(protect: bool) -> None:
+    known = run_program({"environments": ENVIRONMENTS, "protect": protect})
+    for kept in ("environments-secret-root", "storage-1-data"):
+        assert known.options[kept].protect is protect
+        assert known.options[kept].retain_on_delete is protect
 
 
-def test_passwords_are_long_enough_and_free_of_characters_that_a_shell_reads(graph: Graph) -> None:
-    for resource in graph.of_type("random:index/randomPassword:RandomPassword"):
-        assert resource.inputs["length"] >= 32
-        assert resource.inputs["special"] is False
+def test_a_raised_generation_turns_the_passwords_of_its_environment_alone(graph: Graph) -> None:
+    shop = {**ENVIRONMENTS["shop"], "generation": 2}
+    turned = run_program({"environments": {**ENVIRONMENTS, "shop": shop}, "sizeGb": 20, "protect": False})
+    old, new = (specification(each, "environments-storage-1")["environments"] for each in (graph, turned))
+    assert old["shop"]["password"] != new["shop"]["password"]
+    assert old["shop"]["readers"]["blog"]["password"] != new["shop"]["readers"]["blog"]["password"]
+    assert old["blog"] == new["blog"]
 
 
 def test_three_connections_set_a_standalone_storage_up(graph: Graph) -> None:
@@ -58,11 +66,13 @@ def test_every_command_pins_the_host_key_and_is_the_same_line_for_create_and_upd
 
 def test_passwords_travel_on_stdin_alone(graph: Graph) -> None:
     told = specification(graph, "environments-storage-1")["environments"]
-    assert told["shop"]["password"] == "password of shop/password".ljust(40, ".")
+    root = secret_of("environments-secret-root")
+    secrets = [root, told["shop"]["password"], told["blog"]["password"], told["shop"]["readers"]["blog"]["password"]]
+    assert secrets[1:] == [derive(root, "shop", 1), derive(root, "blog", 3), derive(root, "shop", 1, reader="blog")]
     assert told["shop"]["readers"]["blog"]["clients"] == ["10.77.0.102"]
-    for name, resource in graph.resources.items():
-        shown = {key: value for key, value in resource.inputs.items() if key != "stdin"}
-        assert "password of" not in json.dumps(shown, default=str), name
+    for name, resource in {**graph.resources, **graph.components}.items():
+        shown = json.dumps({key: value for key, value in resource.inputs.items() if key != "stdin"}, default=str)
+        assert [secret for secret in secrets if secret in shown] == [], name
 
 
 def test_the_step_with_passwords_is_secret_and_silent(graph: Graph) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from components.qemu.layout import StackDirectory
+from components.qemu.machine import Machine
 from demo.shell import Shell
 from tests.machines.conftest import ENVIRONMENTS
 from tests.project import Project
@@ -44,9 +46,9 @@ def keys(operator: Shell, name: str = "shop") -> int:
 def test_a_new_environment_is_shown_by_name_and_nothing_else_changes(storage: Project) -> None:
     configure(storage, docs={"clients": ["10.77.0.103"]})
     preview = storage.make("preview").stdout
-    assert "docs/password" in preview
+    assert "docs" in preview
     assert "10.77.0.103" in preview
-    assert "+ 1 to create" in preview
+    assert "to create" not in preview
     assert "~ 2 to update" in preview
     assert "storage-1-configure" not in preview
     assert password(storage) not in preview
@@ -88,11 +90,29 @@ def test_a_removed_environment_is_withdrawn_and_works_again_when_it_is_put_back(
         operator.run("cmp /data/blog/config /root/config-before")
         configure(storage)
         storage.make("up")
-        after = password(storage, "blog")
-        assert after != before
-        assert opens(operator, after, "blog")
-        assert not opens(operator, before, "blog")
+        assert password(storage, "blog") == before
+        assert opens(operator, before, "blog")
+        assert keys(operator, "blog") == 1
         operator.run("cmp /data/blog/config /root/config-before")
+
+
+def test_a_removed_environment_opens_again_after_the_nodes_system_disk_was_lost(storage: Project) -> None:
+    before = password(storage, "blog")
+    with storage.operator() as operator:
+        known = operator.run("sha256sum /data/blog/config")
+    configure(storage, blog=None, shop={"clients": ["10.77.0.101"]})
+    storage.make("up")
+    Machine(StackDirectory(storage.root / ".state/local/test"), "storage-1").delete()
+    storage.make("refresh")
+    storage.make("up")
+    with storage.operator() as operator:
+        assert operator.attempt("ls /etc/storage-node/withdrawn/blog").status != 0, "the node still knows the password"
+    configure(storage)
+    storage.make("up")
+    with storage.operator() as operator:
+        assert operator.run("sha256sum /data/blog/config") == known
+        assert opens(operator, before, "blog")
+        assert keys(operator, "blog") == 1
 
 
 def test_purge_deletes_what_is_named_when_asked_twice_and_nothing_else(storage: Project) -> None:

@@ -1,5 +1,6 @@
 """Every password of a stack is looked for wherever it must not be."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,6 +44,13 @@ def passwords(outputs: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def everything(project: Project) -> list[str]:
+    """Every password, the operator's key, and the root that all passwords follow from."""
+    state = json.loads(project.shell("pulumi stack export --show-secrets --stack test").stdout)
+    (root,) = (each for each in state["deployment"]["resources"] if each["type"].endswith(":RandomPassword"))
+    return [*passwords(project.outputs()), json.loads(root["outputs"]["result"]["plaintext"])]
+
+
 @contextmanager
 def sampled(operator: Shell) -> Iterator[None]:
     """Samples the node's processes for as long as the block runs."""
@@ -77,7 +85,7 @@ def output(standalone: Project) -> Iterator[str]:
 
 def test_no_output_at_highest_verbosity_holds_a_password(standalone: Project, output: str) -> None:
     assert "docs" in output
-    assert [secret[:4] for secret in passwords(standalone.outputs()) if secret in output] == []
+    assert [secret[:4] for secret in everything(standalone) if secret in output] == []
 
 
 def test_no_process_on_the_node_carries_a_password(standalone: Project, output: str) -> None:
@@ -85,12 +93,12 @@ def test_no_process_on_the_node_carries_a_password(standalone: Project, output: 
         assert int(operator.run("grep -c -a restic /root/sampled")) > 0, (
             "the sampler saw no restic, so it proves nothing"
         )
-        found = operator.attempt("grep -a -c -F -f - /root/sampled", stdin="\n".join(passwords(standalone.outputs())))
+        found = operator.attempt("grep -a -c -F -f - /root/sampled", stdin="\n".join(everything(standalone)))
     assert found.output.strip() == "0"
 
 
 def test_no_file_on_the_node_shows_a_password_to_others(standalone: Project, output: str) -> None:
-    secrets = passwords(standalone.outputs())
+    secrets = everything(standalone)
     with standalone.operator() as operator:
         operator.put("/root/patterns", "\n".join(secrets) + "\n")
         readable = operator.attempt(
@@ -109,7 +117,7 @@ def test_no_file_on_the_node_shows_a_password_to_others(standalone: Project, out
 
 
 def test_no_file_of_the_operator_holds_a_password(standalone: Project, output: str) -> None:
-    wanted = re.compile(b"|".join(re.escape(secret.encode()) for secret in passwords(standalone.outputs())))
+    wanted = re.compile(b"|".join(re.escape(secret.encode()) for secret in everything(standalone)))
     places = [standalone.root, Path.home() / ".pulumi"]
     files = [path for place in places for path in place.rglob("*") if path.is_file() and path.suffix != ".qcow2"]
     state = [path for path in files if path.name == "test.json"]

@@ -12,19 +12,18 @@ from tests.operate.report.golden import NAMES, expected, judged, recorded, repor
 pytestmark = pytest.mark.review
 
 DANGEROUS = {
-    "all-environments-removed",
     "disk-replaced",
     "disk-replaced-refused",
     "drift-disk-gone",
     "drift-machine-gone",
-    "environment-removed",
-    "environment-removed-protected",
+    "generation-lowered",
     "machine-replaced",
     "many-things",
     "node-renamed",
     "node-renamed-refused",
-    "password-replaced",
     "protection-lifted",
+    "secret-root-replaced",
+    "secret-root-replaced-refused",
     "three-nodes-resized",
     "three-nodes-to-two",
 }
@@ -43,8 +42,9 @@ SENTENCES = {
     "machine-replaced": "- `storage-1`: machine replaced by a fresh one, data disk kept",
     "disk-replaced": "> - `storage-1`: its data disk is replaced by an empty one and deleted with the backups on it.",
     "node-renamed": "> - `storage-1`: its data disk is deleted with the backups on it; its machine is deleted.",
-    "password-replaced": "> - `shop`: the password is replaced although the generation was not raised;",
-    "protection-lifted": "> - protection is lifted from 1 data disk and 3 passwords:",
+    "generation-lowered": "> - `blog`: a former password comes back into use, and whoever still knows it gets in;",
+    "secret-root-replaced": "> - the secret root of all passwords is replaced: every repository gets a new password",
+    "protection-lifted": "> - protection is lifted from 1 data disk and 1 secret root:",
     "disk-shrunk-refused": "disk storage-1-data has 10 GB and 5 GB are asked for",
     "environments-added-500": "**Changes to 500 environments (500 new), none of them dangerous.**",
     "drift-machine-off": "- machine storage-1 is off; `pulumi up` starts it",
@@ -89,25 +89,32 @@ def test_a_report_that_is_cut_off_says_how_to_see_the_rest() -> None:
     assert "more lines; `make preview STACK=test` shows them all" in text
 
 
-def test_the_dangerous_is_first_even_where_hundreds_of_environments_go() -> None:
+def test_the_dangerous_is_first_even_where_it_concerns_hundreds_of_environments() -> None:
     content = json.loads(recorded("environments-added-500"))
-    for step in content["steps"]:
-        old, new = step.get("oldState"), step.get("newState")
-        step["oldState"], step["newState"] = new, old
-        step["op"] = {"create": "delete"}.get(step["op"], step["op"])
+    (step,) = (step for step in content["steps"] if step["urn"].endswith(":Environments::environments"))
+    step["oldState"] = json.loads(json.dumps(step["newState"]))
+    for settings in step["oldState"]["inputs"]["environments"].values():
+        settings["generation"] += 1
     text = reported("environments-added-500", json.dumps(content), limit=20_000)
     assert len(text) <= 20_000
-    assert text.index("[!CAUTION]") < text.index("**Environments**")
-    assert "(500 withdrawn)" in text
+    assert text.index("[!CAUTION]") < text.index("a former password comes back") < text.index("**Environments**")
+    assert "(502 changed)" in text
 
 
-def test_a_lowered_generation_is_no_rotation() -> None:
-    content = json.loads(recorded("password-rotated"))
+def test_hundreds_of_environments_that_go_are_counted() -> None:
+    content = json.loads(recorded("environments-added-500"))
     for step in content["steps"]:
-        step["oldState"], step["newState"] = step["newState"], step["oldState"]
-    text = reported("password-rotated", json.dumps(content))
-    assert "- `shop`: generation 2 → 1; password replaced; key of its reader blog replaced" in text
-    assert "> - `shop`: the password is replaced although the generation was not raised" in text
+        step["oldState"], step["newState"] = step.get("newState"), step.get("oldState")
+    assert "**Changes to 500 environments (500 withdrawn)" in reported("environments-added-500", json.dumps(content))
+
+
+@pytest.mark.parametrize(("op", "what"), [("delete", "deleted"), ("create", "made anew"), ("replace", "replaced")])
+def test_a_secret_root_that_does_not_stay_turns_every_password(op: str, what: str) -> None:
+    content = json.loads(recorded("secret-root-replaced"))
+    (step,) = (step for step in content["steps"] if step["op"] == "replace")
+    step["op"] = op
+    text = reported("secret-root-replaced", json.dumps(content))
+    assert f"> - the secret root of all passwords is {what}: every repository gets a new password" in text
 
 
 def test_values_that_are_not_known_yet_are_called_so() -> None:

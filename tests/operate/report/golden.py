@@ -1,6 +1,5 @@
 """The recorded previews and the reports that they have to give. Run as a program, it writes the reports again."""
 
-import gzip
 from pathlib import Path
 
 from operate.report.frame import MOST_CHARACTERS, Frame
@@ -10,14 +9,11 @@ from operate.report.preview import Preview, parse
 
 HERE = Path(__file__).resolve().parent
 
-NAMES = sorted(path.name.split(".")[0] for path in [*HERE.glob("*.json"), *HERE.glob("*.json.gz")])
+NAMES = sorted(path.stem for path in HERE.glob("*.json"))
 
 
 def recorded(name: str) -> str:
     """What the engine printed."""
-    packed = HERE / f"{name}.json.gz"
-    if packed.exists():
-        return gzip.decompress(packed.read_bytes()).decode()
     return (HERE / f"{name}.json").read_text(encoding="utf-8")
 
 
