@@ -20,7 +20,7 @@ from storage_node.spec import Configure
 def apply(paths: Paths, spec: Configure, source: Path) -> dict[str, Any]:
     """Brings the node to the specification and says what was done; ``source`` is the running program's file."""
     firewall.refuse_lockout(spec.ssh, firewall.connection())
-    packages.install_missing(spec.topology)
+    packages.settle(paths, spec.topology)
     device = disk.wait_for_device(paths.at(spec.device))
     with ThreadPoolExecutor() as pool:
         formatting = pool.submit(_own_disk, paths, spec, device)

@@ -147,6 +147,11 @@ class Paths:
         return self.at("/usr/lib/systemd/system")
 
     @property
+    def packages(self) -> Path:
+        """dpkg's record of what is installed."""
+        return self.at("/var/lib/dpkg/status")
+
+    @property
     def program(self) -> Path:
         """The installed program."""
         return self.at("/usr/local/sbin/storage-node")

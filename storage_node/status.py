@@ -30,7 +30,8 @@ def collect(paths: Paths, *, walk: bool = False) -> dict[str, Any]:
     found["exports"] = _served(paths, problems) if settings.cluster else _exports(paths, problems)
     found["environments"] = _environments(paths, settings, problems, walk=walk) if data["mounted"] else {}
     found["program"] = _program(paths, settings.program, problems)
-    found["restic"] = _restic(paths, problems)
+    found["restic"] = _restic(paths, settings.topology, problems)
+    found["packages"] = packages.installed(paths, settings.topology)
     found["rebootRequired"] = paths.at("/run/reboot-required").exists()
     found["healthy"] = not problems
     return found
@@ -118,9 +119,12 @@ def _program(paths: Paths, expected: str, problems: list[str]) -> str | None:
     return found
 
 
-def _restic(paths: Paths, problems: list[str]) -> str | None:
+def _restic(paths: Paths, topology: str, problems: list[str]) -> str | None:
+    wrong = packages.drift(paths, topology)
+    problems.extend(wrong.values())
     try:
         return packages.restic_version(paths)
     except NodeError as error:
-        problems.append(str(error))
+        if "restic" not in wrong:
+            problems.append(str(error))
         return None

@@ -117,6 +117,18 @@ def test_what_was_changed_by_hand_on_a_node_is_seen_and_repaired(standalone: Pro
     assert "unchanged" in standalone.make("up").stdout
 
 
+def test_a_restic_that_updated_itself_is_seen_and_the_releases_is_put_back(standalone: Project) -> None:
+    with standalone.operator() as operator:
+        digest = operator.run("sha256sum /usr/bin/restic")
+        operator.put("/root/restic", "#!/bin/sh\necho 'restic 9.9.9 compiled with go'\n")
+        operator.run("install -m 755 /root/restic /usr/bin/restic")
+        (problem,) = standalone.status()["nodes"]["storage-1"]["problems"]
+        assert problem.startswith("The program restic is 9.9.9, its package 0.18.")
+        standalone.make("repair")
+        assert standalone.status()["healthy"] is True
+        assert operator.run("sha256sum /usr/bin/restic") == digest
+
+
 def test_a_full_disk_is_named_and_hurts_nobody_else(standalone: Project) -> None:
     with standalone.operator() as operator:
         operator.run("fallocate -l $(df --output=avail -B1 /data | tail -n 1) /data/filler || true; df -B1 /data")

@@ -68,7 +68,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
     found = Disk(tmp_path, device)
     stand_in = nodes.Services(found.paths, system.run)
     monkeypatch.setattr(system, "run", stand_in.run)
-    monkeypatch.setattr("storage_node.packages.install_missing", lambda _: None)
+    monkeypatch.setattr("storage_node.packages.settle", lambda *_: None)
     monkeypatch.setattr("storage_node.packages.require_restic", lambda _: None)
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from storage_node import commands, environments, mount, services, status, system
+from storage_node import commands, environments, mount, packages, services, status, system
 from storage_node.paths import Paths
 from storage_node.restic import command
 from storage_node.spec import Environments
@@ -83,6 +83,12 @@ def _nfs_settings_edited(paths: Paths) -> None:
     paths.nfs_conf.write_text("[nfsd]\nvers3=y\n")
 
 
+def _package_of_another_version(paths: Paths) -> None:
+    paths.packages.parent.mkdir(parents=True)
+    entries = [f"Package: {name}\nStatus: install ok installed\nVersion: 9\n" for name in packages.NEEDED.values()]
+    paths.packages.write_text("\n".join(entries))
+
+
 def _repository_gone(paths: Paths) -> None:
     shutil.rmtree(paths.repository("shop"))
 
@@ -98,6 +104,7 @@ def _repository_gone(paths: Paths) -> None:
         (_firewall_file_edited, "nftables.conf is not what this stack asks for."),
         (_firewall_rules_edited, "The firewall's rules are not those that were loaded."),
         (_nfs_settings_edited, "backup-storage.conf is not what this stack asks for."),
+        (_package_of_another_version, "The package restic has version 9; this stack uses 0.18.*."),
         (_repository_gone, "shop: its repository"),
     ],
 )
