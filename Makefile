@@ -13,7 +13,7 @@ export CMD
 # Everything below runs in the environment that `. ./activate` gives to a person's shell.
 IN_ENV := . ./activate
 
-.PHONY: help setup stack up preview refresh outputs status repair ssh purge destroy demo test test-full bench check \
+.PHONY: help setup stack up preview refresh outputs status repair recover ssh purge destroy demo test test-full bench check \
 	preview-report drift-report deploy review-stacks review-plan review-comment drift-issue
 
 help: ## Print this list
@@ -58,6 +58,9 @@ status: stack ## Show the state of every node, with JSON=1 for programs
 
 repair: stack ## Bring every node back to what the stack says: exports, firewall, services, program
 	@$(IN_ENV); python -m operate repair
+
+recover: stack ## After the state was lost: say what is there, with CONFIRM=<stack> take it over into a new state
+	@$(IN_ENV); python -m operate recover $(if $(CONFIRM),--confirm "$(CONFIRM)")
 
 ssh: stack ## Open a shell on NODE=<node>, or run CMD="..." there
 	@$(IN_ENV); python -m operate ssh $(if $(NODE),--node "$(NODE)") $(if $(CMD),-- "$$CMD")

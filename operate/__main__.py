@@ -11,6 +11,7 @@ from operate.errors import OperateError
 from operate.nodes import interactive
 from operate.project import environment, stack_name
 from operate.purge import purge
+from operate.recover import recover
 from operate.repair import repair
 from operate.report.command import report
 from operate.report.frame import MOST_CHARACTERS, Frame
@@ -42,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     part = commands.add_parser("status", help="show the state of every node")
     part.add_argument("--json", action="store_true", help="for programs")
     commands.add_parser("repair", help="run every step on every node again")
+    part = commands.add_parser("recover", help="take what is there over into a new state, after the old one was lost")
+    part.add_argument("--confirm", help="the stack's name again")
     part = commands.add_parser("ssh", help="open a shell on a node")
     part.add_argument("--node", help="the node's name, the first where it is left out")
     part.add_argument("remote_command", nargs="*", help="run this there")
@@ -73,6 +76,8 @@ def _dispatch(options: argparse.Namespace, stack: str) -> int:
             return 0 if result["healthy"] else 1
         case "repair":
             repair(stack)
+        case "recover":
+            print(recover(stack, options.confirm))
         case "ssh":
             return interactive(outputs(stack), options.node, options.remote_command)
         case "preview-report":

@@ -7,6 +7,7 @@ from typing import Any
 from operate import checkpoint, locks
 from operate.errors import OperateError
 from operate.project import HOME, ensure_passphrase, stack_file
+from operate.report.preview import Preview, parse
 
 
 def ensure_stack(stack: str) -> None:
@@ -41,6 +42,27 @@ def resources(stack: str) -> list[dict[str, Any]]:
     """The stack's resources as its state has them; secrets stay encrypted."""
     deployment = _json("stack", "export", "--stack", stack)["deployment"]
     return list(deployment.get("resources") or [])
+
+
+def answers(stack: str, step: str) -> list[dict[str, Any]]:
+    """What a step said on each node when it last ran there; ``step`` is how its command line ends."""
+    deployment = _json("stack", "export", "--show-secrets", "--stack", stack)["deployment"]
+    ran = [part for part in deployment.get("resources") or [] if part["type"] == "command:remote:Command"]
+    return [json.loads(_opened(part["outputs"]["stdout"])) for part in ran if part["inputs"]["create"].endswith(step)]
+
+
+def _opened(value: Any) -> str:
+    """A text of the state, which is wrapped where it is a secret."""
+    return str(json.loads(value["plaintext"]) if isinstance(value, dict) else value)
+
+
+def preview(stack: str, *arguments: str) -> Preview:
+    """What an `up` would do; further ``arguments`` go to the engine. Raises OperateError where it gave no preview."""
+    line = ["pulumi", "preview", "--stack", stack, "--json", "--show-sames", "--non-interactive"]
+    done = subprocess.run([*line, *arguments], cwd=HOME, capture_output=True, text=True, check=False)
+    if not done.stdout.strip():
+        raise OperateError(f"pulumi preview ended with status {done.returncode}:\n{done.stderr.strip()}")
+    return parse(done.stdout)
 
 
 def _json(*arguments: str) -> Any:

@@ -68,7 +68,9 @@ def ensure_passphrase(stack: str) -> None:
 
     Raises OperateError where the stack was encrypted already: a new passphrase could not open it.
     """
-    if environment().get("PULUMI_CONFIG_PASSPHRASE_FILE") is None or PASSPHRASE.exists():
+    chosen = os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE") or str(PASSPHRASE)
+    # `activate` puts this checkout's own file into the environment, whether it exists yet or not.
+    if os.environ.get("PULUMI_CONFIG_PASSPHRASE") or chosen != str(PASSPHRASE) or PASSPHRASE.exists():
         return
     if stack_file(stack).get("encryptionsalt"):
         raise OperateError(

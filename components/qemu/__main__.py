@@ -1,11 +1,13 @@
 """``python -m components.qemu``: set-up for the local platform, and a look at its machines by hand."""
 
 import argparse
+import json
 import os
 import sys
 import time
+from typing import Any
 
-from components.qemu import disk, host, image, leftovers, network, switch
+from components.qemu import command, disk, host, image, leftovers, network, switch
 from components.qemu.disk import DiskError
 from components.qemu.layout import StackDirectory
 from components.qemu.machine import Machine, MachineError
@@ -29,6 +31,9 @@ def _image(_: argparse.Namespace) -> None:
 
 def _list(options: argparse.Namespace) -> None:
     stack = StackDirectory.of(options.root)
+    if options.json:
+        print(json.dumps(_found(stack)))
+        return
     print(f"network: {'on' if network.is_running(stack.network) else 'off'}")
     for name in stack.machine_names():
         machine = Machine(stack, name)
@@ -40,9 +45,21 @@ def _list(options: argparse.Namespace) -> None:
         print(f"disk {path.stem}: {disk.size_gb(stack, path.stem)} GB")
 
 
+def _found(stack: StackDirectory) -> dict[str, Any]:
+    """What there is in a stack's directory, for programs; a machine counts where it still has its system disk."""
+    machines = [Machine(stack, name) for name in stack.machine_names()]
+    return {
+        "machines": [machine.name for machine in machines if (machine.directory / command.ROOT_DISK).exists()],
+        "disks": {path.stem: disk.size_gb(stack, path.stem) for path in sorted(stack.root.glob("disks/*.qcow2"))},
+    }
+
+
 def _sweep(options: argparse.Namespace) -> None:
-    for name in leftovers.sweep(StackDirectory.of(options.root)):
+    stack = StackDirectory.of(options.root)
+    for name in leftovers.sweep(stack):
         print(f"disk {name} holds data and is kept")
+    for name in stack.machine_names():
+        print(f"machine {name}, whose disk that is, is off and kept; `make recover` takes both over into a new state")
 
 
 def _machine(options: argparse.Namespace) -> None:
@@ -63,12 +80,14 @@ def main() -> int:
         ("stop", _machine, "shut a machine down"),
         ("kill", _machine, "cut a machine's power"),
     ):
-        command = commands.add_parser(name, help=text)
-        command.set_defaults(run=run)
+        part = commands.add_parser(name, help=text)
+        part.set_defaults(run=run)
         if run in (_list, _sweep, _machine):
-            command.add_argument("--root", required=True, help="the stack's directory, as .state/local/dev")
+            part.add_argument("--root", required=True, help="the stack's directory, as .state/local/dev")
+        if run is _list:
+            part.add_argument("--json", action="store_true", help="for programs")
         if run is _machine:
-            command.add_argument("name", help="the machine")
+            part.add_argument("name", help="the machine")
     commands.add_parser("switch", help="serve a stack's network").add_argument("directory")
     options = parser.parse_args()
     if options.command == "switch":

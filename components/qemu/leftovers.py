@@ -13,21 +13,24 @@ from components.qemu.machine import Machine
 
 
 def sweep(stack: StackDirectory) -> list[str]:
-    """Remove every machine, the network, and every disk that was never written to. The names of the disks kept.
+    """Remove machines, the network, and every disk that was never written to. The names of the disks kept.
 
-    A disk that holds anything is never removed here: it may have been kept on purpose.
+    A disk that holds anything is never removed here: it may have been kept on purpose. Nor is a machine with such a
+    disk, which is only switched off: where the state was lost, its system disk alone can still open the backups.
     """
-    for path in stack.root.glob("machines/*"):
-        Machine(stack, path.name).delete()
+    machines = [Machine(stack, path.name) for path in stack.root.glob("machines/*")]
+    for machine in machines:
+        machine.kill()
+    kept = [path.stem for path in sorted(stack.root.glob("disks/*.qcow2")) if not _is_blank(str(path))]
+    for machine in machines:
+        if machine.definition is None or not set(machine.definition.disks) & set(kept):
+            machine.delete()
     network.stop(stack.network)
-    for path in (stack.network, stack.images):
+    for path in (stack.network, *([] if stack.machine_names() else [stack.images])):
         remove_tree(path)
-    kept = []
-    for path in sorted(stack.root.glob("disks/*.qcow2")):
-        if _is_blank(str(path)):
+    for path in stack.root.glob("disks/*.qcow2"):
+        if path.stem not in kept:
             disk.delete(stack, path.stem)
-        else:
-            kept.append(path.stem)
     for path in stack.root.glob("disks/*.json"):
         if not path.with_suffix(".qcow2").exists():
             path.unlink()

@@ -1,15 +1,14 @@
 """Runs a preview and reports on it."""
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from operate.engine import preview
 from operate.errors import OperateError
-from operate.project import HOME
 from operate.report import markdown
 from operate.report.frame import LEAST_CHARACTERS, Frame
 from operate.report.judgement import Judgement, judge
-from operate.report.preview import Preview, parse
+from operate.report.preview import Preview
 
 SAFE = 0
 FAILED = 1
@@ -33,19 +32,15 @@ def report(frame: Frame, arguments: Sequence[str]) -> Report:
     """
     if frame.limit < LEAST_CHARACTERS:
         raise OperateError(f"A report needs {LEAST_CHARACTERS} characters or more; the limit is {frame.limit}.")
-    line = ["pulumi", "preview", "--stack", frame.stack, "--json", "--show-sames", "--non-interactive"]
-    line += ["--refresh", "--expect-no-changes"] if frame.drift else []
-    done = subprocess.run([*line, *arguments], cwd=HOME, capture_output=True, text=True, check=False)
-    if not done.stdout.strip():
-        raise OperateError(f"pulumi preview ended with status {done.returncode}:\n{done.stderr.strip()}")
-    preview = parse(done.stdout)
-    judgement = judge(preview)
-    return Report(markdown.render(frame, preview, judgement), _status(frame, preview, judgement))
+    looking = ["--refresh", "--expect-no-changes"] if frame.drift else []
+    seen = preview(frame.stack, *looking, *arguments)
+    judgement = judge(seen)
+    return Report(markdown.render(frame, seen, judgement), _status(frame, seen, judgement))
 
 
-def _status(frame: Frame, preview: Preview, judgement: Judgement) -> int:
+def _status(frame: Frame, seen: Preview, judgement: Judgement) -> int:
     if judgement.errors:
         return FAILED
     if frame.drift:
-        return DRIFTED if preview.changing() else SAFE
+        return DRIFTED if seen.changing() else SAFE
     return DANGEROUS if judgement.dangerous and not frame.allowed else SAFE

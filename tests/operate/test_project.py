@@ -54,6 +54,14 @@ def test_a_passphrase_of_the_users_wins(monkeypatch: pytest.MonkeyPatch) -> None
     assert not project.PASSPHRASE.exists()
 
 
+def test_a_shell_that_activated_the_checkout_before_it_had_a_passphrase_gets_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", project.environment()["PULUMI_CONFIG_PASSPHRASE_FILE"])
+    project.ensure_passphrase("dev")
+    assert project.PASSPHRASE.exists()
+
+
 def test_a_passphrase_is_made_once_and_only_for_its_owner() -> None:
     project.ensure_passphrase("dev")
     made = project.PASSPHRASE.read_text(encoding="utf-8")

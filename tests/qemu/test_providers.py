@@ -1,6 +1,7 @@
 """What the engine is told, without machines that run."""
 
 import base64
+import json
 import os
 import shutil
 import subprocess
@@ -265,6 +266,24 @@ def test_the_last_to_go_leaves_nothing_but_disks_with_data(stack: StackDirectory
     disk.delete(stack, "written")
     assert leftovers.sweep(stack) == []
     assert not stack.root.exists()
+
+
+def test_a_machine_whose_disk_holds_data_is_switched_off_and_kept(stack: StackDirectory, defined: Machine) -> None:
+    network.start(stack.network)
+    disk.create(stack, "storage-data", 5)
+    subprocess.run(["qemu-io", "-c", "write 0 64k", stack.disk("storage-data")], check=True, capture_output=True)
+    assert leftovers.sweep(stack) == ["storage-data"]
+    assert not network.is_running(stack.network)
+    checked = subprocess.run(["qemu-img", "check", "-q", defined.directory / "root.qcow2"], check=False)
+    assert checked.returncode == 0, "its system disk lost the image below it"
+    assert found(stack) == {"machines": ["storage"], "disks": {"storage-data": 5}}
+    (defined.directory / "root.qcow2").unlink()
+    assert found(stack)["machines"] == []
+
+
+def found(stack: StackDirectory) -> Any:
+    line = [sys.executable, "-m", "components.qemu", "list", "--json", "--root", str(stack.root)]
+    return json.loads(subprocess.run(line, cwd=PROJECT, capture_output=True, text=True, check=True).stdout)
 
 
 def test_an_unfinished_definition_is_no_machine(stack: StackDirectory) -> None:
