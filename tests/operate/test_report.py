@@ -8,6 +8,7 @@ from operate.errors import OperateError
 from operate.report.frame import LEAST_CHARACTERS, MOST_CHARACTERS
 from operate.report.preview import UNKNOWN, parse
 from tests.operate.report.golden import NAMES, expected, judged, recorded, reported
+from tests.project import SOURCE
 
 pytestmark = pytest.mark.review
 
@@ -54,6 +55,11 @@ SENTENCES = {
 @pytest.mark.parametrize("name", NAMES)
 def test_each_kind_of_change_gives_its_report(name: str) -> None:
     assert reported(name) == expected(name).read_text(encoding="utf-8")
+
+
+def test_the_readme_shows_a_report_as_it_is() -> None:
+    shown = (SOURCE / "README.md").read_text(encoding="utf-8")
+    assert expected("many-things").read_text(encoding="utf-8").partition("<details>")[0].strip() in shown
 
 
 @pytest.mark.parametrize(("name", "sentence"), SENTENCES.items())
