@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,10 @@ def looks_on(defined: Machine) -> Iterator[None]:
         defined.stack.disk("storage-data").open() as opened,
         subprocess.Popen(["./" + process.QEMU, "300"], cwd=defined.directory, pass_fds=(opened.fileno(),)) as running,
     ):
+        # Right after its start the kernel cannot tell a process's command line yet.
+        deadline = time.monotonic() + 30
+        while process.find(defined.directory, process.QEMU) is None:
+            assert time.monotonic() < deadline
         yield
         running.kill()
 
