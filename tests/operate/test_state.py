@@ -4,7 +4,6 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
@@ -83,8 +82,10 @@ def prod(tmp_path_factory: pytest.TempPathFactory, bucket: str) -> Iterator[Prod
         project = Prod(tmp_path_factory.mktemp("state") / "a checkout", environments={})
         project.bucket = bucket
         (project.root / "__main__.py").write_text(PROGRAM, encoding="utf-8")
-        (project.root / "Pulumi.dev.yaml").unlink()
+        # A second stack with the same passphrase; and Pulumi.dev.yaml is there, a stack that was never made.
+        (project.root / "Pulumi.other.yaml").write_text("config: {}\n", encoding="utf-8")
         project.make("up")
+        project.make("up", STACK="other")
         yield project
 
 
@@ -117,16 +118,55 @@ def test_the_state_moves_to_s3_and_back_and_nothing_else_changes(prod: Prod) -> 
 
 
 def test_a_changed_passphrase_opens_the_same_secrets_and_the_old_one_opens_none(prod: Prod) -> None:
-    known, before = secret(prod), (prod.root / ".state/passphrase").read_text(encoding="utf-8")
+    known, before = secret(prod), passphrase(prod)
     prod.do("passphrase")
-    after = Path(prod.root / ".state/passphrase")
-    assert after.read_text(encoding="utf-8") != before
-    assert after.stat().st_mode & 0o777 == 0o600
+    assert passphrase(prod) != before
+    assert (prod.root / ".state/passphrase").stat().st_mode & 0o777 == 0o600
     assert secret(prod) == known
-    assert "unchanged" in prod.make("up").stdout
-    (prod.root / "old").write_text(before, encoding="utf-8")
-    refused = prod.shell(
-        "PULUMI_CONFIG_PASSPHRASE_FILE=old pulumi stack output --show-secrets --stack prod", check=False
-    )
-    assert refused.returncode != 0
-    assert "incorrect passphrase" in refused.stderr
+    for stack in ("prod", "other"):
+        assert "unchanged" in prod.make("up", STACK=stack).stdout
+        line = f"PULUMI_CONFIG_PASSPHRASE_FILE=.state/passphrase.old pulumi stack output --show-secrets --stack {stack}"
+        refused = prod.shell(line, check=False)
+        assert refused.returncode != 0
+        assert "incorrect passphrase" in refused.stderr
+
+
+def test_a_change_of_the_passphrase_that_was_interrupted_goes_on_where_it_stopped(prod: Prod) -> None:
+    known = secret(prod)
+    new = prod.root / ".state/passphrase.new"
+    new.write_text("a new passphrase\n", encoding="utf-8")
+    prod.shell(f"cat '{new}' '{new}' | pulumi stack change-secrets-provider --stack other passphrase")
+    prod.do("passphrase")
+    assert passphrase(prod) == "a new passphrase\n"
+    assert not new.exists()
+    assert secret(prod) == known
+    assert "unchanged" in prod.make("up", STACK="other").stdout
+
+
+def test_a_stack_that_opens_with_neither_passphrase_stops_the_change_and_both_are_kept(prod: Prod) -> None:
+    before, known = passphrase(prod), secret(prod)
+    (prod.root / ".state/third").write_text("of somebody else\n", encoding="utf-8")
+    line = "cat .state/third .state/third | pulumi stack change-secrets-provider --stack other passphrase"
+    prod.shell(line)
+    with pytest.raises(AssertionError, match="incorrect passphrase"):
+        prod.do("passphrase")
+    assert passphrase(prod) == before
+    made = (prod.root / ".state/passphrase.new").read_text(encoding="utf-8")
+    opened = [file for file in ("passphrase", "passphrase.new") if opens(prod, file)]
+    assert len(opened) == 1, f"prod opens with {opened}"
+    assert made != before
+    # The third one is put right, and it goes on.
+    third = "export PULUMI_CONFIG_PASSPHRASE_FILE=.state/third; cat .state/passphrase.new .state/passphrase.new"
+    prod.shell(f"{third} | pulumi stack change-secrets-provider --stack other passphrase")
+    prod.do("passphrase")
+    assert passphrase(prod) == made
+    assert secret(prod) == known
+
+
+def passphrase(project: Prod) -> str:
+    return (project.root / ".state/passphrase").read_text(encoding="utf-8")
+
+
+def opens(project: Prod, file: str) -> bool:
+    line = f"PULUMI_CONFIG_PASSPHRASE_FILE=.state/{file} pulumi stack output --show-secrets --stack prod"
+    return project.shell(line, check=False).returncode == 0
