@@ -45,7 +45,7 @@ def test_an_added_environment_is_reported_by_its_settings(standalone: Project, s
     done = make(standalone, "preview-report")
     assert done.returncode == SAFE
     assert "- `docs`: new environment, clients 10.1.0.0/16; read access granted to shop" in done.stdout
-    assert "2 to update, 10 unchanged" in done.stdout
+    assert "Full diff: 2 to update," in done.stdout
 
 
 def test_a_grown_disk_is_reported_with_both_sizes(standalone: Project, settings: None) -> None:
