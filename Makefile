@@ -13,7 +13,7 @@ export CMD
 # Everything below runs in the environment that `. ./activate` gives to a person's shell.
 IN_ENV := . ./activate
 
-.PHONY: help setup stack up preview refresh outputs status repair recover ssh purge destroy demo test test-full bench check \
+.PHONY: help setup stack up preview refresh outputs status repair replace recover ssh purge destroy demo test test-full bench check \
 	preview-report drift-report deploy review-stacks review-plan review-comment drift-issue
 
 help: ## Print this list
@@ -61,6 +61,9 @@ repair: stack ## Bring every node back to what the stack says: exports, firewall
 
 recover: stack ## After the state was lost: say what is there, with CONFIRM=<stack> take it over into a new state
 	@$(IN_ENV); python -m operate recover $(if $(CONFIRM),--confirm "$(CONFIRM)")
+
+replace: stack ## Bring a fresh machine into the place of NODE=<node>, lost or not, and wait until it is healed
+	@$(IN_ENV); python -m operate replace "$(NODE)"
 
 ssh: stack ## Open a shell on NODE=<node>, or run CMD="..." there
 	@$(IN_ENV); python -m operate ssh $(if $(NODE),--node "$(NODE)") $(if $(CMD),-- "$$CMD")

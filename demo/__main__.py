@@ -15,7 +15,9 @@ from rich.console import Console
 from components.qemu.layout import StackDirectory
 from components.qemu.machine import Machine
 from demo.addon import Addon
+from demo.cluster import Cluster
 from demo.flow import Stage, steps
+from demo.loss import backup_through_node_loss
 from demo.machines import application_machines
 from demo.power import backup_through_power_cut
 from demo.refusals import refusals
@@ -70,10 +72,13 @@ def run(stack: str, outputs: dict[str, Any], directory: StackDirectory) -> int:
         for title, step in (*steps(), *refusals()):
             _tell(title, partial(step, stage))
         other = Tree(shells[SITE], f"/srv/site-{seed + 100}", seed + 100)
-        _tell(
-            "cut the storage's power during a backup",
-            partial(backup_through_power_cut, site, other, storage.kill, _up),
-        )
+        if addon["topology"] == "cluster":
+            cluster = Cluster(outputs, directory, _up)
+            title, last = "lose the serving node during a backup", backup_through_node_loss
+            _tell(title, partial(last, site, other, cluster.lose_holder, cluster.bring_back, cluster.pending_heals))
+        else:
+            title = "cut the storage's power during a backup"
+            _tell(title, partial(backup_through_power_cut, site, other, storage.kill, _up))
     console.print("Everything held.", style="bold green")
     return 0
 

@@ -9,7 +9,7 @@ from demo.shell import Result
 from demo.tree import Tree
 
 #: How long a backup that lost its storage may take to end once the storage is back.
-_END_SECONDS = 1200
+END_SECONDS = 1200
 
 #: How long to wait for the backup's first data on the storage.
 _BEGIN_SECONDS = 300
@@ -25,10 +25,9 @@ def backup_through_power_cut(addon: Addon, tree: Tree, off: Callable[[], None], 
     before = {entry["id"] for entry in addon.snapshots()}
     ended: list[Result] = []
     line = f'backup --json --host {addon.name} --tag "2026-03-01_020000_UTC 0a1b2c3 auto" ' + tree.path
-    writer = threading.Thread(target=lambda: ended.append(addon.restic(line, seconds=_END_SECONDS)))
-    packs = _packs(addon)
+    writer = threading.Thread(target=lambda: ended.append(addon.restic(line, seconds=END_SECONDS)))
     writer.start()
-    _wait_for_more_packs(addon, packs, writer)
+    wait_for_more_packs(addon, writer)
     off()
     cut = time.monotonic()
     on()
@@ -49,8 +48,9 @@ def _packs(addon: Addon) -> int:
     return int(addon.machine.run(f"find {addon.own['repository']}/data -type f | wc -l"))
 
 
-def _wait_for_more_packs(addon: Addon, before: int, writer: threading.Thread) -> None:
-    """Returns when the backup has written its first data, so that the cut comes in the middle of it."""
+def wait_for_more_packs(addon: Addon, writer: threading.Thread) -> None:
+    """Returns when the backup that has just begun has written data, so that what follows comes in its middle."""
+    before = _packs(addon)
     deadline = time.monotonic() + _BEGIN_SECONDS
     while _packs(addon) <= before:
         if not writer.is_alive():

@@ -1,8 +1,10 @@
 """What the storage must refuse, each tried for real from an application machine."""
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from demo.flow import Stage
 from demo.shell import Result, Shell
@@ -11,6 +13,12 @@ _HANDLES = Path(__file__).with_name("handles.py")
 
 #: The XFS root directory's inode; its generation is always 0, so anybody can name it.
 _XFS_ROOT_INODE = 128
+
+#: The id of the root of every GlusterFS volume.
+_VOLUME_ROOT = "00" * 15 + "01"
+
+#: The first environment's user, whose export is the first on a cluster.
+_FIRST_USER = 200000
 
 #: Where failed mounts are tried.
 _TRIAL = "/mnt/trial"
@@ -79,19 +87,24 @@ def forged_handles_are_refused(stage: Stage) -> str:
         shell.put("/root/handles.py", _HANDLES.read_text(encoding="utf-8"))
     own_mount = stage.site.own["repository"]
     own = _describe(operator, f"/data/{stage.site.name}/keys")
-    control = _forge(machine, own_mount, own)
+    control = _forge(machine, own_mount, own, _describe(operator, f"/data/{stage.site.name}/snapshots"))
     if control["outcome"] != "opened":
         raise AssertionError(f"The control failed, so the refusals below would prove nothing: {control}")
     other = f"/data/{stage.reader.name}"
     key = operator.run(f"find {other}/keys -type f | head -n 1").strip()
-    fsid = int(operator.run(f"stat -c %u {other}"))
-    targets = [_describe(operator, path) for path in ("/data", other, f"{other}/keys", f"{other}/config", key)]
-    targets.append({"inode": _XFS_ROOT_INODE, "generation": 0})
+    user = int(operator.run(f"stat -c %u {other}"))
+    targets = [_describe(operator, path) for path in ("/data/", other, f"{other}/keys", f"{other}/config", key)]
+    if "id" in own:
+        targets.append({"id": _VOLUME_ROOT})
+        other_export = user - _FIRST_USER + 1
+    else:
+        targets.append({"inode": _XFS_ROOT_INODE, "generation": 0})
+        other_export = user
     for target in targets:
-        for number in (None, fsid):
-            outcome = _forge(machine, own_mount, target, number)
+        for export in (None, other_export):
+            outcome = _forge(machine, own_mount, own, target, export)
             if outcome["outcome"] != "refused":
-                raise AssertionError(f"A forged handle {target} (fsid {number}) gave: {outcome['detail']}")
+                raise AssertionError(f"A forged handle {target} (export {export}) gave: {outcome['detail']}")
     return f"{2 * len(targets)} forged handles refused, the control opened"
 
 
@@ -162,10 +175,13 @@ def _contents(operator: Shell, name: str) -> str:
     return operator.run(f"find /data/{name} -printf '%P %s %m %U %T@\\n' | sort | sha256sum")
 
 
-def _describe(operator: Shell, path: str) -> dict[str, int]:
+def _describe(operator: Shell, path: str) -> dict[str, Any]:
     return dict(json.loads(operator.run(f"python3 /root/handles.py describe {path}")))
 
 
-def _forge(machine: Shell, mount: str, target: dict[str, int], fsid: int | None = None) -> dict[str, str]:
-    line = f"python3 /root/handles.py forge {mount} --inode {target['inode']} --generation {target['generation']}"
-    return dict(json.loads(machine.run(line + ("" if fsid is None else f" --fsid {fsid}"), seconds=120)))
+def _forge(
+    machine: Shell, mount: str, own: dict[str, Any], target: dict[str, Any], export: int | None = None
+) -> dict[str, str]:
+    described = " ".join(shlex.quote(json.dumps(each)) for each in (own, target))
+    line = f"python3 /root/handles.py forge {mount} {described}"
+    return dict(json.loads(machine.run(line + ("" if export is None else f" --export {export}"), seconds=120)))

@@ -13,6 +13,7 @@ from operate.project import environment, stack_name
 from operate.purge import purge
 from operate.recover import recover
 from operate.repair import repair
+from operate.replace import replace
 from operate.report.command import report
 from operate.report.frame import MOST_CHARACTERS, Frame
 from operate.setup import setup
@@ -43,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     part = commands.add_parser("status", help="show the state of every node")
     part.add_argument("--json", action="store_true", help="for programs")
     commands.add_parser("repair", help="run every step on every node again")
+    part = commands.add_parser("replace", help="bring a fresh machine into a node's place")
+    part.add_argument("node", help="the node's name")
     part = commands.add_parser("recover", help="take what is there over into a new state, after the old one was lost")
     part.add_argument("--confirm", help="the stack's name again")
     part = commands.add_parser("ssh", help="open a shell on a node")
@@ -76,6 +79,8 @@ def _dispatch(options: argparse.Namespace, stack: str) -> int:
             return 0 if result["healthy"] else 1
         case "repair":
             repair(stack)
+        case "replace":
+            replace(stack, options.node)
         case "recover":
             print(recover(stack, options.confirm))
         case "ssh":

@@ -1,0 +1,139 @@
+"""A cluster of three real machines, end to end: formed, used, one node lost, one replaced for good."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+
+from components.qemu.layout import StackDirectory
+from components.qemu.machine import Machine
+from demo.addon import Addon
+from demo.cluster import Cluster
+from demo.machines import application_machines
+from demo.tree import Tree
+from plan.addon import share
+from tests.machines.conftest import ENVIRONMENTS
+from tests.plan.test_addon import SCHEMA
+from tests.project import Project, connections
+
+pytestmark = [pytest.mark.machine, pytest.mark.cluster]
+
+NODES = ("storage-1", "storage-2", "storage-3")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A cluster of three as `make up` leaves it."""
+    root = tmp_path_factory.mktemp("cluster") / "project"
+    project = Project(root, environments=ENVIRONMENTS, protect=False, topology="cluster", sizeGb=5)
+    try:
+        project.make("up")
+        yield project
+    finally:
+        project.make("destroy")
+        assert project.processes() == []
+
+
+def directory(project: Project) -> StackDirectory:
+    return StackDirectory(project.root / ".state" / "local" / project.stack)
+
+
+def whole(project: Project, seconds: float = 900) -> dict[str, Any]:
+    """The state of the cluster once it is healthy."""
+    deadline = time.monotonic() + seconds
+    while True:
+        known = project.status()
+        if known["healthy"]:
+            return known
+        assert time.monotonic() < deadline, json.dumps(known["nodes"], indent=1)
+        time.sleep(2)
+
+
+def test_the_cluster_is_whole_and_says_so_on_every_node(cluster: Project) -> None:
+    known = whole(cluster)
+    assert sorted(known["nodes"]) == list(NODES)
+    holders = set()
+    for node in known["nodes"].values():
+        view = node["cluster"]
+        assert view["quorum"] is True
+        assert [brick["online"] for brick in view["bricks"]] == [True] * 3
+        assert (view["pendingHeals"], view["splitBrain"]) == (0, 0)
+        holders.add(view["floatingAddress"]["holder"])
+    assert len(holders) == 1
+    assert holders < set(NODES)
+
+
+def test_the_first_mount_of_an_environment_moves_and_the_others_are_the_nodes(cluster: Project) -> None:
+    known = cluster.outputs()
+    jsonschema.validate(known["addon"], SCHEMA)
+    assert known["topology"] == "cluster"
+    sources = [mount["source"] for mount in known["addon"]["environments"]["shop"]["mounts"]]
+    assert sources == [f"10.77.0.{number}:/data/shop" for number in (10, 11, 12, 13)]
+
+
+def test_exactly_one_node_has_the_floating_address(cluster: Project) -> None:
+    found = []
+    for number in range(3):
+        with cluster.operator(number) as operator:
+            found.append("10.77.0.10/" in operator.run("ip -brief address"))
+    assert found.count(True) == 1
+
+
+def test_a_second_up_of_a_cluster_connects_to_nothing(cluster: Project) -> None:
+    with cluster.operator(2) as operator:
+        before = connections(operator)
+        assert "unchanged" in cluster.make("up").stdout
+        assert connections(operator) == before
+
+
+def test_changes_that_cannot_be_made_in_place_are_refused_at_preview(cluster: Project) -> None:
+    for change, words in (
+        ({"topology": "standalone"}, "topology was cluster and cannot become standalone in place"),
+        ({"layout": "dispersed"}, "layout was replicated and cannot become dispersed in place"),
+    ):
+        cluster.configure(**change)
+        refused = cluster.make("preview", check=False)
+        assert refused.returncode != 0
+        assert words in refused.stdout
+    cluster.configure()
+
+
+def test_the_addons_whole_flow_holds_with_the_serving_node_lost(cluster: Project) -> None:
+    said = cluster.make("demo").stdout
+    assert said.rstrip().endswith("Everything held.")
+    assert "the backup completed, every byte checked without it and after it was healed" in said
+
+
+def test_a_node_that_is_lost_for_good_is_replaced_by_one_command(cluster: Project) -> None:
+    place, known = directory(cluster), cluster.outputs()
+    with application_machines(place, {"shop": "10.77.0.101"}, lambda _: None) as shells:
+        addon = Addon(shells["shop"], "shop", share(known["addon"], "shop"))
+        addon.mount()
+        tree = Tree(shells["shop"], "/srv/site", 7)
+        tree.make()
+        addon.backup(tree.path, "2026-04-01_020000_UTC", "auto")
+        # The first, which also ran the volume's step: nothing may depend on it.
+        machine = Machine(place, "storage-1")
+        machine.kill()
+        shutil.rmtree(machine.directory)
+        place.disk("storage-1-data").unlink()
+        addon.backup(tree.path, "2026-04-01_030000_UTC", "auto")
+        refused = cluster.make("replace", NODE="storage-2", check=False)
+        assert refused.returncode != 0
+        assert "storage-1 cannot be asked; bring the other nodes back first." in refused.stdout
+        cluster.make("replace", NODE="storage-1")
+        state = whole(cluster)["nodes"]["storage-1"]["cluster"]
+        assert (state["pendingHeals"], state["splitBrain"]) == (0, 0)
+        # With one of the older copies cut off, the fresh one has to carry its part.
+        around = Cluster(cluster.outputs(), place, lambda: None)
+        around.lose("storage-2")
+        addon.check(read_data=True)
+        names = {str(entry["tags"][0]).split()[0] for entry in addon.snapshots()}
+        assert {"2026-04-01_020000_UTC", "2026-04-01_030000_UTC"} <= names
+    cluster.make("refresh")
+    cluster.make("up")
+    whole(cluster)

@@ -1,0 +1,43 @@
+"""A node is replaced only while the cluster can do without it."""
+
+from typing import Any
+
+import pytest
+
+from operate.replace import unbearable
+
+pytestmark = pytest.mark.operate
+
+
+def view(pending: int = 0, split: int = 0, **online: bool) -> dict[str, Any]:
+    bricks = [{"node": f"storage-{i}", "online": online.get(f"b{i}", True)} for i in (1, 2, 3)]
+    return {"healthy": True, "cluster": {"bricks": bricks, "pendingHeals": pending, "splitBrain": split}}
+
+
+def nodes(said: dict[str, Any], **unreachable: bool) -> dict[str, Any]:
+    return {f"storage-{i}": {"healthy": False} if unreachable.get(f"n{i}") else said for i in (1, 2, 3)}
+
+
+def test_a_node_of_a_whole_cluster_may_be_replaced() -> None:
+    assert unbearable(nodes(view()), "storage-1") == []
+
+
+def test_a_dead_node_may_be_replaced_while_others_hold_what_it_lacks() -> None:
+    assert unbearable(nodes(view(pending=40, b1=False), n1=True), "storage-1") == []
+
+
+def test_a_node_that_runs_is_not_replaced_while_entries_are_healed() -> None:
+    (problem,) = unbearable(nodes(view(pending=40)), "storage-2")
+    assert problem.startswith("40 entries are still being healed")
+
+
+def test_no_second_node_is_taken_away() -> None:
+    (problem,) = unbearable(nodes(view(b1=False), n1=True), "storage-2")
+    assert problem == "storage-1 cannot be asked; bring the other nodes back first."
+    (problem,) = unbearable(nodes(view(b3=False)), "storage-2")
+    assert problem == "The brick of storage-3 does not run; bring it back first."
+
+
+def test_copies_that_contradict_each_other_stop_a_replacement() -> None:
+    (problem,) = unbearable(nodes(view(split=2)), "storage-2")
+    assert problem.startswith("2 entries are in split brain")
