@@ -6,7 +6,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from plan import rules
+from plan import platforms, rules
+from plan.bastion import Bastion, OptionalBastion
 from plan.environments import Environment, EnvironmentName, NetworkText
 from plan.layout import Layout, Nodes, Shape, Topology
 from plan.problems import SettingsError
@@ -23,7 +24,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
 
-    platform: Literal["local"] = "local"
+    platform: Literal["local", "aws"] = "local"
     region: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]*$")
     topology: Topology = "standalone"
     nodes: Nodes = 3
@@ -31,6 +32,11 @@ class Settings(BaseModel):
     size_gb: int = Field(default=10, ge=MIN_SIZE_GB)
     cpus: int = Field(default=1, ge=1, le=64)
     memory_mb: int = Field(default=1024, ge=768)
+    instance_type: str = Field(default="t3.small", pattern=r"^[a-z0-9-]+\.[a-z0-9-]+$")
+    network_cidr: NetworkText = platforms.NETWORK
+    subnets: tuple[str, ...] = Field(default=(), strict=False)
+    private_addresses: tuple[NetworkText, ...] = Field(default=(), strict=False)
+    bastion: OptionalBastion = None
     environments: dict[EnvironmentName, Environment] = Field(default_factory=dict)
     admin_cidrs: tuple[NetworkText, ...] = Field(default=(), strict=False)
     allow_public_clients: bool = False
@@ -45,6 +51,11 @@ class Settings(BaseModel):
         """Where the data is to lie."""
         return Shape.of(self.topology, self.nodes, self.layout)
 
+    @property
+    def node_count(self) -> int:
+        """How many storage nodes there are."""
+        return self.shape.nodes
+
     def warnings(self) -> list[str]:
         """What is allowed but unwise, one sentence each."""
         found = []
@@ -58,7 +69,7 @@ class Settings(BaseModel):
                 "No environments are set, so the storage will serve nobody. Add one with "
                 "`pulumi config set --path 'backup-storage:environments.shop.clients[0]' 10.1.2.3`."
             )
-        return found
+        return found + platforms.warnings(self)
 
 
 def load(raw: Mapping[str, Any]) -> Settings:
@@ -69,16 +80,24 @@ def load(raw: Mapping[str, Any]) -> Settings:
     """
     try:
         settings = Settings.model_validate(dict(raw))
-        problems = []
+        problems, faulty = [], set()
     except ValidationError as error:
         problems = [_sentence(details) for details in error.errors()]
         faulty = {str(details["loc"][0]) for details in error.errors()}
         settings = Settings.model_validate({key: value for key, value in raw.items() if key not in faulty})
     problems += rules.of_a_cluster(settings.topology, settings.memory_mb)
     problems += rules.between_environments(settings.environments, allow_public=settings.allow_public_clients)
+    problems += platforms.problems(settings, faulty)
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+#: The settings that have settings of their own, and how these are spoken of.
+_PARTS: dict[str, tuple[str, type[BaseModel]]] = {
+    "environments": ("of an environment ", Environment),
+    "bastion": ("of a bastion ", Bastion),
+}
 
 
 def _sentence(details: Any) -> str:
@@ -86,10 +105,11 @@ def _sentence(details: Any) -> str:
     where = f"{NAMESPACE}:" + ".".join(str(part) for part in details["loc"] if part != "[key]")
     kind, context = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
-        top = len(details["loc"]) == 1
-        model: type[BaseModel] = Settings if top else Environment
+        whose, model = _PARTS.get(str(details["loc"][0]), ("", Settings)) if len(details["loc"]) > 1 else ("", Settings)
         valid = ", ".join(sorted(field.alias or name for name, field in model.model_fields.items()))
-        return f"{where} is no setting; the settings {'' if top else 'of an environment '}are {valid}."
+        return f"{where} is no setting; the settings {whose}are {valid}."
+    if kind == "missing":
+        return f"{where} is missing; it has to be set."
     if kind == "value_error":
         return f"{where}: {context['error']}."
     if kind == "greater_than_equal":

@@ -1,14 +1,20 @@
 """The platforms by the names that the settings use."""
 
 from collections.abc import Callable
+from importlib import import_module
 
 from components.platforms.base import Platform
-from components.platforms.local import LocalPlatform
 from plan.settings import Settings
 
-_PLATFORMS: dict[str, Callable[[Settings], Platform]] = {"local": LocalPlatform}
+#: Where each platform's class is. Imported only when it is used: a preview need not wait for the others' libraries.
+_PLATFORMS = {
+    "local": ("components.platforms.local", "LocalPlatform"),
+    "aws": ("components.platforms.aws.platform", "AwsPlatform"),
+}
 
 
 def open_platform(settings: Settings) -> Platform:
     """The platform that the settings name."""
-    return _PLATFORMS[settings.platform](settings)
+    module, name = _PLATFORMS[settings.platform]
+    make: Callable[[Settings], Platform] = getattr(import_module(module), name)
+    return make(settings)

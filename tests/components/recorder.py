@@ -112,6 +112,14 @@ def _made(args: mocks.MockResourceArgs) -> dict[str, Any]:
             return {"address": "127.1.2.3", "sshPort": 2222, "instance": f"{args.name}-1"}
         case "Disk":
             return {"device": f"/dev/disk/by-id/virtio-{args.name}", "instance": f"{args.name}-1"}
+        case "Command" if args.name.endswith("-host-key"):
+            return {"stdout": "ssh-ed25519 made-on-the-node", "stderr": ""}
+        case "KeyPair":
+            return {"keyName": "login"}
+        case "Vpc":
+            return {"mainRouteTableId": "rtb-1"}
+        case "Instance":
+            return {"publicIp": "203.0.113.9"}
         case "Command":
             return {"stdout": json.dumps({"health": {"healthy": True}}), "stderr": ""}
     return {}
