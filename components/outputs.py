@@ -1,5 +1,7 @@
 """The stack's outputs: the contract with the add-on, and what an operator wants to see."""
 
+from typing import Any
+
 import pulumi
 
 from components.storage import Storage
@@ -26,7 +28,8 @@ def export(settings: Settings, storage: Storage) -> None:
         ),
     )
     first = storage.nodes[0].machine
-    pulumi.export("operator", pulumi.Output.secret({"user": first.user, "privateKey": first.private_key}))
+    operator = {"user": first.user, "privateKey": first.private_key, **_through(settings)}
+    pulumi.export("operator", pulumi.Output.secret(operator))
     pulumi.export("region", settings.region)
     pulumi.export("topology", settings.topology)
     pulumi.export("nodes", facts.apply(lambda known: [node.output() for node in known]))
@@ -34,3 +37,12 @@ def export(settings: Settings, storage: Storage) -> None:
     pulumi.export("environments", sorted(settings.environments))
     pulumi.export("sshCommand", f"make ssh STACK={pulumi.get_stack()} NODE={first.name}")
     pulumi.export("health", storage.environments.health)
+
+
+def _through(settings: Settings) -> dict[str, Any]:
+    """The bastion that the operator's own commands go through too, where there is one."""
+    bastion = settings.bastion
+    if bastion is None:
+        return {}
+    key = bastion.private_key.get_secret_value()
+    return {"bastion": {**bastion.model_dump(by_alias=True, exclude={"private_key"}), "privateKey": key}}

@@ -54,6 +54,7 @@ def needed() -> list[Plugin]:
         Plugin("resource", "command", metadata.version("pulumi-command"), "command"),
         Plugin("resource", "random", metadata.version("pulumi-random"), "random"),
         Plugin("resource", "tls", metadata.version("pulumi-tls"), "tls"),
+        Plugin("resource", "aws", metadata.version("pulumi-aws"), "aws"),
     ]
 
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from operate.errors import OperateError
 
 #: A node that does not answer within this many seconds is called unreachable.
 CONNECT_SECONDS = 20
+
+_SSH_PORT = 22
 
 
 @dataclass(frozen=True)
@@ -39,20 +42,34 @@ def run_on_all(outputs: Mapping[str, Any], command: str) -> list[Answer]:
 
 async def _run(outputs: Mapping[str, Any], node: Mapping[str, Any], command: str) -> Answer:
     operator = outputs["operator"]
+    bastion = operator.get("bastion")
     try:
-        async with asyncssh.connect(
-            node["address"],
-            port=node["sshPort"],
-            username=operator["user"],
-            client_keys=[asyncssh.import_private_key(operator["privateKey"])],
-            known_hosts=asyncssh.import_known_hosts(_known_host(node)),
-            connect_timeout=CONNECT_SECONDS,
-            config=None,
-        ) as connection:
+        async with AsyncExitStack() as way:
+            tunnel = await way.enter_async_context(_connect(bastion, bastion)) if bastion else None
+            connection = await way.enter_async_context(
+                _connect({**node, "host": node["address"], "port": node["sshPort"]}, operator, tunnel)
+            )
             done = await connection.run(command)
     except (OSError, asyncssh.Error, TimeoutError) as error:
-        return Answer(node["name"], None, "", f"{node['name']} at {node['address']} is not reachable: {error}")
+        way_there = f" through {bastion['host']}" if bastion else ""
+        text = f"{node['name']} at {node['address']} is not reachable{way_there}: {error}"
+        return Answer(node["name"], None, "", text)
     return Answer(node["name"], done.exit_status, str(done.stdout), str(done.stderr))
+
+
+def _connect(
+    target: Mapping[str, Any], login: Mapping[str, Any], tunnel: asyncssh.SSHClientConnection | None = None
+) -> AbstractAsyncContextManager[asyncssh.SSHClientConnection]:
+    return asyncssh.connect(
+        target["host"],
+        port=int(target["port"]),
+        username=login["user"],
+        client_keys=[asyncssh.import_private_key(login["privateKey"])],
+        known_hosts=asyncssh.import_known_hosts(_known_host(target["host"], target["port"], target["hostKey"])),
+        connect_timeout=CONNECT_SECONDS,
+        tunnel=tunnel,
+        config=None,
+    )
 
 
 def interactive(outputs: Mapping[str, Any], name: str | None, command: Sequence[str]) -> int:
@@ -63,36 +80,60 @@ def interactive(outputs: Mapping[str, Any], name: str | None, command: Sequence[
         raise OperateError(f"There is no node {name}; there are: {', '.join(nodes)}. Name one with NODE=.")
     with tempfile.TemporaryDirectory() as directory:
         known_hosts = Path(directory, "known_hosts")
-        known_hosts.write_text(_known_host(node), encoding="utf-8")
-        with _agent(Path(directory, "agent"), outputs["operator"]["privateKey"]) as agent:
-            line = ["ssh", "-p", str(node["sshPort"]), "-o", f"IdentityAgent={agent}"]
-            line += ["-o", f"UserKnownHostsFile={known_hosts}", "-o", "StrictHostKeyChecking=yes"]
-            target = f"{outputs['operator']['user']}@{node['address']}"
+        operator = outputs["operator"]
+        bastion = operator.get("bastion")
+        known = _known_host(node["address"], node["sshPort"], node["hostKey"])
+        keys = [operator["privateKey"]]
+        if bastion:
+            known += _known_host(bastion["host"], bastion["port"], bastion["hostKey"])
+            keys.append(bastion["privateKey"])
+        known_hosts.write_text(known, encoding="utf-8")
+        with _agent(Path(directory, "agent"), keys) as agent:
+            pinned = ["-o", f"IdentityAgent={agent}", "-o", f"UserKnownHostsFile={known_hosts}"]
+            pinned += ["-o", "StrictHostKeyChecking=yes"]
+            line = ["ssh", "-p", str(node["sshPort"]), *pinned]
+            if bastion:
+                way = [
+                    "ssh",
+                    "-p",
+                    str(int(bastion["port"])),
+                    *pinned,
+                    "-W",
+                    "%h:%p",
+                    f"{bastion['user']}@{bastion['host']}",
+                ]
+                line += ["-o", f"ProxyCommand={shlex.join(way)}"]
+            target = f"{operator['user']}@{node['address']}"
             return subprocess.run([*line, target, *command], check=False).returncode
 
 
 @contextmanager
-def _agent(socket: Path, private_key: str) -> Iterator[Path]:
-    """An SSH agent that holds the key for as long as the block runs, so that the key touches no disk."""
+def _agent(socket: Path, private_keys: Sequence[str]) -> Iterator[Path]:
+    """An SSH agent that holds the keys for as long as the block runs, so that no key touches the disk."""
     agent = subprocess.Popen(
         ["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
         _wait_until_listening(agent)
-        added = subprocess.run(
-            ["ssh-add", "-q", "-"],
-            env={**os.environ, "SSH_AUTH_SOCK": str(socket)},
-            input=private_key,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if added.returncode != 0:
-            raise OperateError(f"ssh-add refused the stack's key: {added.stderr.strip()}")
+        for private_key in private_keys:
+            _add(socket, private_key)
         yield socket
     finally:
         agent.terminate()
         agent.wait()
+
+
+def _add(socket: Path, private_key: str) -> None:
+    added = subprocess.run(
+        ["ssh-add", "-q", "-"],
+        env={**os.environ, "SSH_AUTH_SOCK": str(socket)},
+        input=private_key,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if added.returncode != 0:
+        raise OperateError(f"ssh-add refused a key of the stack: {added.stderr.strip()}")
 
 
 def _wait_until_listening(agent: subprocess.Popen[str]) -> None:
@@ -101,5 +142,7 @@ def _wait_until_listening(agent: subprocess.Popen[str]) -> None:
         raise OperateError(f"ssh-agent ended with status {agent.wait()} before it was ready.")
 
 
-def _known_host(node: Mapping[str, Any]) -> str:
-    return f"[{node['address']}]:{node['sshPort']} {node['hostKey']}\n"
+def _known_host(host: str, port: float, host_key: str) -> str:
+    """A line of a known_hosts file; the usual port stands for itself there (sshd(8))."""
+    name = host if int(port) == _SSH_PORT else f"[{host}]:{int(port)}"
+    return f"{name} {host_key}\n"

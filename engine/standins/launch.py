@@ -1,4 +1,4 @@
-"""Start one stand-in: `python launch.py command|random|tls|language|dynamic ENGINE_ADDRESS`.
+"""Start one stand-in: `python launch.py command|random|tls|aws|language|dynamic ENGINE_ADDRESS`.
 
 Run by path, so that it works from any directory and needs nothing installed beside the SDK.
 """
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 MODULES = {
+    "aws": "engine.standins.aws.plugin",
     "command": "engine.standins.command.plugin",
     "random": "engine.standins.randoms.plugin",
     "tls": "engine.standins.tls.plugin",

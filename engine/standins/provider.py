@@ -98,6 +98,11 @@ class Servicer(protocol.provider_pb2_grpc.ResourceProviderServicer):
         return self._messages.DiffResponse(changes=self._messages.DiffResponse.DIFF_NONE)
 
     async def Configure(self, request: Any, context: Any) -> Any:
+        if self._provider.configure is not None:
+            try:
+                self._provider.configure(decode_map(request.args))
+            except ProviderError as error:
+                await context.abort(grpc.StatusCode.UNKNOWN, str(error))
         return self._messages.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     async def Cancel(self, request: Any, context: Any) -> Any:

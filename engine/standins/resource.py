@@ -88,3 +88,5 @@ class Provider:
     version: str
     resources: Mapping[str, Resource]
     functions: Mapping[str, Function] = field(default_factory=dict)
+    configure: Callable[[Properties], None] | None = None
+    """Takes the configuration of the provider's instance; ProviderError where it cannot work with it."""

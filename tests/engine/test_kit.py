@@ -166,11 +166,11 @@ def test_a_refused_download_is_not_tried_again_the_same_day(
     monkeypatch.setattr(plugins, "_download", lambda plugin, engine, user: tried.append(plugin.name))
     for _ in range(2):
         found = [plugin.name for plugin in plugins.missing(tmp_path / "pulumi", tmp_path, lambda text: None)]
-        assert found == ["python", "pulumi-python", "command", "random", "tls"]
-    assert tried == ["command", "random", "tls"]
+        assert found == ["python", "pulumi-python", "command", "random", "tls", "aws"]
+    assert tried == ["command", "random", "tls", "aws"]
     memo.remember("refused resource command " + COMMAND.version, 0.0)
     list(plugins.missing(tmp_path / "pulumi", tmp_path, lambda text: None))
-    assert tried[3:] == ["command"]
+    assert tried[4:] == ["command"]
 
 
 def test_the_home_holds_launchers_that_run_from_anywhere(cache: Path, tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_the_lines_for_a_shell_keep_the_users_login(
     assert path == f"{pin.cached_engine().parent}:/usr/bin:/bin"
     assert Path(kit_home) == home.kit_home()
     assert credentials == str(tmp_path / "user" / ".pulumi")
-    assert "stand-ins are in use for python, pulumi-python, command, random, tls" in first.err
+    assert "stand-ins are in use for python, pulumi-python, command, random, tls, aws" in first.err
     # In a shell that has them already, nothing changes, and nothing is announced again.
     monkeypatch.setenv("PULUMI_HOME", kit_home)
     monkeypatch.setenv("PULUMI_CREDENTIALS_PATH", credentials)
@@ -232,7 +232,12 @@ def test_the_lines_for_a_shell_keep_the_users_login(
 
 
 def test_stand_ins_load_little_before_they_are_needed() -> None:
-    for name, heavy in (("command", "asyncssh"), ("randoms", "pulumi.runtime"), ("tls", "cryptography")):
+    for name, heavy in (
+        ("command", "asyncssh"),
+        ("randoms", "pulumi.runtime"),
+        ("tls", "cryptography"),
+        ("aws", "boto3"),
+    ):
         code = f"import sys, engine.standins.{name}.plugin; print({heavy!r} in sys.modules, 'pulumi' in sys.modules)"
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
         assert done.stdout.split() == ["False", "False"]
