@@ -69,11 +69,15 @@ def run_program(config: Mapping[str, Any], stack: str = "test") -> Graph:
     """Runs ``__main__.py`` with these settings; gives the graph. Raises what the program raises."""
     graph = Graph()
     # A thread of its own: Pulumi keeps its settings in context variables and its event loop by thread.
-    # It leaves the loops that it makes in worker threads unclosed; they are collected here, where that is expected.
+    # It leaves the loops that it makes in worker threads unclosed; they are closed and collected here: later, in the
+    # middle of another test, the collector may have taken a loop's own socket before the loop.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         with ThreadPoolExecutor(max_workers=1) as thread:
             ended = thread.submit(asyncio.run, _run(graph, config, stack)).exception()
+        for loop in [each for each in gc.get_objects() if isinstance(each, asyncio.BaseEventLoop)]:
+            if not loop.is_running() and not loop.is_closed():
+                loop.close()
         gc.collect()
     if ended is not None:
         raise ended

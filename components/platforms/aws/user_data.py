@@ -26,7 +26,13 @@ MASKED = (
 )
 
 #: Services of a role: the node program starts them where they are wanted.
-STOPPED = ("nfs-server.service", "glusterd.service", "nfs-client.target")
+STOPPED = (
+    "nfs-server.service",
+    "nfs-ganesha.service",
+    "nfs-ganesha-lock.service",
+    "glusterd.service",
+    "nfs-client.target",
+)
 
 _SSHD = f"""\
 # The first key is the node's own, made here; the second is for the first contact alone.
@@ -53,6 +59,14 @@ done
 """
 
 
+# The release's own ganesha crashes on each `rm`; the one of backports does not.
+_PIN = """\
+Package: nfs-ganesha* libganesha* libntirpc*
+Pin: release n=trixie-backports
+Pin-Priority: 600
+"""
+
+
 def render(bootstrap_key: str) -> str:
     """The user-data, with the private SSH host key of the first contact in OpenSSH's form."""
     content = {
@@ -65,9 +79,13 @@ def render(bootstrap_key: str) -> str:
             {"path": BOOTSTRAP_KEY, "permissions": "0600", "content": bootstrap_key},
             {"path": "/etc/ssh/sshd_config.d/10-node.conf", "content": _SSHD},
             {"path": "/etc/systemd/journald.conf.d/node.conf", "content": _JOURNAL},
+            {"path": "/etc/apt/preferences.d/ganesha", "content": _PIN},
         ],
         "bootcmd": [["cloud-init-per", "once", "mask-units", "systemctl", "mask", *MASKED]],
-        "apt": {"conf": 'APT::Install-Recommends "false";\n'},
+        "apt": {
+            "conf": 'APT::Install-Recommends "false";\n',
+            "sources": {"backports.list": {"source": "deb $MIRROR trixie-backports main"}},
+        },
         "package_update": True,
         "packages": list(NODE_PACKAGES),
         "runcmd": [["systemctl", "disable", "--now", *STOPPED], ["sh", "-c", _DIVERT]],
