@@ -3,46 +3,29 @@
 from typing import Any
 
 from pulumi import ResourceOptions
-from pulumi.dynamic import CheckFailure, CheckResult, CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import CheckFailure, CheckResult, Resource
 from typing_extensions import override
 
+from components.fixed import FixedProvider
 from plan.layout import Shape, refused_change, shape_from, values_of
 
-Props = dict[str, Any]
 
-
-class _ShapeProvider(ResourceProvider):
-    """Compares the shape with that of the last update: the engine asks at each preview, before anything is made."""
-
-    # There is no secret in it, and a secret one would hide that it never changes.
-    serialize_as_secret_always = False
+class ShapeProvider(FixedProvider):
+    """Knows the shape of the last update, and which changes of it are possible."""
 
     @override
-    def check(self, _olds: Props, news: Props) -> CheckResult:
-        if not _olds:
-            return CheckResult(news, [])
-        refused = refused_change(shape_from(_olds), shape_from(news))
-        return CheckResult(news, [CheckFailure(_property(text), text) for text in refused])
-
-    @override
-    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        return DiffResult(changes=any(_olds.get(key) != _news.get(key) for key in ("topology", "nodes", "layout")))
-
-    @override
-    def create(self, props: Props) -> CreateResult:
-        return CreateResult("shape", props)
-
-    @override
-    def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
-        return UpdateResult(_news)
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> CheckResult:
+        refused = refused_change(shape_from(olds), shape_from(news)) if olds else []
+        return CheckResult(news, [CheckFailure(_setting(text), text) for text in refused])
 
 
-def _property(text: str) -> str:
-    return text.removeprefix("backup-storage:").split(" ", 1)[0]
+def _setting(sentence: str) -> str:
+    """The setting that a sentence begins with."""
+    return sentence.removeprefix("backup-storage:").split(" ", 1)[0]
 
 
-class ShapeGuard(Resource, module="storage", name="Shape"):
+class ShapeGuard(Resource, module="index", name="Shape"):
     """The storage's shape. Whatever is to be made only for a possible shape depends on it."""
 
     def __init__(self, name: str, shape: Shape, opts: ResourceOptions | None = None) -> None:
-        super().__init__(_ShapeProvider(), name, values_of(shape), opts)
+        super().__init__(ShapeProvider(), name, values_of(shape), opts)

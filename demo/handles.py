@@ -66,7 +66,7 @@ def _on_disk(server: bytes, target: dict[str, Any], export: int | None) -> list[
 
 
 def _on_volume(server: bytes, own: dict[str, Any], target: dict[str, Any], export: int | None) -> list[bytes]:
-    """Ganesha's (``file_handle_v4``): version, flags, the export's number, a length; then the volume's id of the file."""
+    """Ganesha's (``file_handle_v4``): version, flags, the export's number, a length; then the volume's id."""
     mine = bytes.fromhex(own["id"])
     if mine not in server:
         raise ValueError(f"the handle {server.hex()} does not hold the id {own['id']}")

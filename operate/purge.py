@@ -6,11 +6,15 @@ from typing import Any
 from operate.errors import OperateError
 from operate.nodes import run_on_all
 
+#: What a node says that has neither the repository nor a password any more.
+_NOTHING_LEFT = "nothing was deleted"
+
 
 def purge(outputs: Mapping[str, Any], environment: str, confirm: str | None) -> str:
     """Asks a node to delete one environment's repository; without ``confirm`` it only says what would go.
 
-    Raises OperateError where the node refuses.
+    The nodes of a cluster share the repositories, but each keeps a password of its own: the others are asked too.
+    Raises OperateError where a node refuses or, once the repository is gone, cannot be asked.
     """
     # The node checks the name again; here it keeps anything that a shell would read out of the command line.
     if not environment or set(environment) - set("abcdefghijklmnopqrstuvwxyz0123456789.-"):
@@ -22,8 +26,15 @@ def purge(outputs: Mapping[str, Any], environment: str, confirm: str | None) -> 
             f"{environment} is an environment of this stack. Take it out of the settings and run `make up` first."
         )
     flag = "" if confirm is None else f" --confirm {environment}"
-    first = {**outputs, "nodes": outputs["nodes"][:1]}
-    (answer,) = run_on_all(first, f"/usr/local/sbin/storage-node purge {environment}{flag}")
+    command = f"/usr/local/sbin/storage-node purge {environment}{flag}"
+    for number in range(len(outputs["nodes"])):
+        (answer,) = run_on_all({**outputs, "nodes": outputs["nodes"][number : number + 1]}, command)
+        if answer.status is not None:
+            break
     if answer.status != 0:
         raise OperateError(answer.error.strip() or answer.output.strip())
+    others = [node for node in outputs["nodes"] if node["name"] != answer.node]
+    for left in run_on_all({**outputs, "nodes": others}, command):
+        if left.status != 0 and _NOTHING_LEFT not in left.error:
+            raise OperateError(f"{left.node} still keeps the password of {environment}: {left.error.strip()}")
     return answer.output.strip()

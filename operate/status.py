@@ -44,9 +44,27 @@ def show(result: Mapping[str, Any]) -> None:
         )
     console = Console()
     console.print(table)
+    views = [node["cluster"] for node in result["nodes"].values() if "cluster" in node]
+    if views:
+        console.print(_bricks(views[0]))
     for name, node in result["nodes"].items():
         for problem in node["problems"]:
             console.print(f"{name}: {problem}", style="bold red", markup=False)
+
+
+def _bricks(view: Mapping[str, Any]) -> Table:
+    """The cluster as the first node that answered sees it."""
+    floating = view.get("floatingAddress")
+    holder = f", {floating['address']} on {floating['holder'] or 'no node'}" if floating else ""
+    quorum = "writable" if view["quorum"] else "NOT WRITABLE"
+    table = Table(title=f"Volume {view['volume']} ({view['layout']}): {quorum}{holder}")
+    for column in ("node", "brick", "left to heal", "split brain"):
+        table.add_column(column)
+    for brick in view["bricks"]:
+        left = brick["pendingHeals"]
+        state = "online" if brick["online"] else "OFFLINE"
+        table.add_row(brick["node"], state, "?" if left is None else str(left), str(brick["splitBrain"]))
+    return table
 
 
 def _gigabytes(count: int | None) -> str:
