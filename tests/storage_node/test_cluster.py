@@ -1,0 +1,252 @@
+"""The parts of a cluster's member that need no cluster: what is asked for, what is written, what is decided."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage_node import firewall, spec
+from storage_node.cluster import brick, ganesha, gluster, glusterd, membership, volume
+from storage_node.cluster.gluster import Brick, Heal, Peer, Volume
+from storage_node.cluster.membership import Cluster
+from storage_node.errors import NodeError
+from storage_node.exports import Export
+from storage_node.paths import Paths
+from tests.storage_node import nodes
+
+pytestmark = pytest.mark.cluster
+
+UUIDS = [f"0b6ae2ff-0000-4000-8000-00000000000{number}" for number in range(1, 8)]
+
+
+def values(count: int = 3, **changes: Any) -> dict[str, Any]:
+    members = [{"name": f"storage-{i + 1}", "address": f"10.77.0.{11 + i}", "id": UUIDS[i]} for i in range(count)]
+    return {"layout": "replicated", "floatingAddress": "10.77.0.10", "members": members, **changes}
+
+
+def cluster(count: int = 3, **changes: Any) -> Cluster:
+    return membership.parse(values(count, **changes))
+
+
+SECRETS = {"privateKey": "key", "certificate": "certificate", "authority": "authority", "secret": "s" * 32}
+
+
+def test_a_cluster_survives_being_written_down_and_read_again() -> None:
+    assert membership.parse(cluster().values()) == cluster()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"layout": "striped"}, "cluster.layout is 'striped'; it has to be replicated or dispersed."),
+        ({"members": values(2)["members"]}, "cluster.members has 2 entries; a cluster has 3, 5 or 7."),
+        ({"members": values(3)["members"][:2] + values(3)["members"][:1]}, "two of them have the same name"),
+        ({"floatingAddress": "somewhere"}, "cluster.floatingAddress is 'somewhere'"),
+    ],
+)
+def test_what_no_cluster_can_be_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(NodeError, match=words.replace(".", r"\.")):
+        cluster(**changes)
+
+
+def test_a_member_needs_its_credentials_and_no_message_shows_them() -> None:
+    found = nodes.configure_spec(topology="cluster", name="storage-2", cluster={**values(), **SECRETS})
+    assert found.credentials is not None
+    assert "s" * 32 not in repr(found)
+    for missing in SECRETS:
+        with pytest.raises(NodeError, match=f"cluster.{missing} in the specification is missing"):
+            nodes.configure_spec(topology="cluster", name="storage-2", cluster={**values(), **SECRETS, missing: ""})
+    with pytest.raises(NodeError, match="do not name this node, storage-9"):
+        nodes.configure_spec(topology="cluster", name="storage-9", cluster={**values(), **SECRETS})
+
+
+def test_only_members_reach_the_ports_of_the_cluster() -> None:
+    text = firewall.render(firewall.openings((), (), cluster()))
+    assert "elements = { 10.77.0.11/32, 10.77.0.12/31 }" in text
+    assert "tcp dport { 24007, 49152-49251 } ip saddr @members_v4 accept" in text
+    assert "tcp dport { 24007, 49152-49251 } drop" in text
+    assert "udp dport { 24010 } ip saddr @keepers_v4 accept" in text
+    assert "24007" not in firewall.render(firewall.openings((), ()))
+
+
+def export(name: str, uid: int, writers: list[str], readers: list[str] | None = None) -> Export:
+    blocks = [tuple(ipaddress.ip_network(each) for each in found) for found in (writers, readers or [])]
+    return Export(f"/data/{name}", uid, *blocks)
+
+
+def test_each_environment_is_an_export_of_its_own_squashed_to_its_own_user() -> None:
+    text = ganesha.render([export("shop", 200004, ["10.1.0.0/16"], ["10.2.0.3"]), export("idle", 200005, [])])
+    assert text.count("EXPORT {") == 1
+    assert "Export_Id = 5;" in text
+    assert "Anonymous_Uid = 200004;" in text
+    assert 'Volpath = "/shop";' in text
+    # The first block that fits decides, so the single reader stands before the range.
+    assert text.index("Clients = 10.2.0.3/32; Protocols = 4; Access_Type = RO;") < text.index("Clients = 10.1.0.0/16;")
+    assert "Squash = All_Squash;" in text
+    assert "Access_Type = None;" in text
+
+
+def test_a_user_number_beyond_what_ganesha_can_export_is_refused() -> None:
+    assert ganesha.export_id(200000) == 1
+    with pytest.raises(NodeError, match="can ever have had 65535 environments"):
+        ganesha.export_id(200000 + 0xFFFF)
+
+
+def test_a_brick_has_another_name_on_each_fresh_disk_and_keeps_it(tmp_path: Path) -> None:
+    names = set()
+    for disk in ("one", "two"):
+        paths = Paths(tmp_path / disk)
+        paths.at(paths.brick_mount).mkdir(parents=True)
+        names.add(brick.ensure(paths))
+        assert brick.ensure(paths) in names
+    assert len(names) == 2
+
+
+def test_glusterd_knows_all_members_and_tls_before_it_starts(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    credentials = membership.credentials(SECRETS)
+    assert glusterd.configure(paths, "storage-2", cluster(), credentials)
+    assert not glusterd.configure(paths, "storage-2", cluster(), credentials)
+    home = paths.at("/var/lib/glusterd")
+    assert (home / "glusterd.info").read_text().startswith(f"UUID={UUIDS[1]}\n")
+    assert sorted(path.name for path in (home / "peers").iterdir()) == [UUIDS[0], UUIDS[2]]
+    assert (home / "secure-access").exists()
+    assert paths.at("/etc/ssl/glusterfs.key").stat().st_mode & 0o777 == 0o600
+    assert glusterd.configure(paths, "storage-2", cluster(5), credentials)
+
+
+def test_a_node_of_another_cluster_is_left_alone(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    home = paths.at("/var/lib/glusterd")
+    (home / "vols" / "precious").mkdir(parents=True)
+    (home / "vols" / "precious" / "info").touch()
+    (home / "glusterd.info").write_text(f"UUID={UUIDS[6]}\noperating-version=110000\n")
+    with pytest.raises(NodeError, match="already a member of another GlusterFS cluster"):
+        glusterd.configure(paths, "storage-1", cluster(), membership.credentials(SECRETS))
+    assert UUIDS[6] in (home / "glusterd.info").read_text()
+
+
+class Glusterd:
+    """Stands in for the gluster command: a volume, and what was asked of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, present: Volume | None, count: int = 3) -> None:
+        self.present, self.changes = present, list[tuple[str, ...]]()
+        self.heals = [Heal(f"10.77.0.{11 + i}:/brick/brick-{i}", 0, 0) for i in range(count)]
+        peers = [Peer(UUIDS[i], gluster.IN_CLUSTER, True) for i in range(1, count)]
+        answers: dict[str, Callable[..., object]] = {
+            "peers": lambda: peers,
+            "volume": lambda _: self.present,
+            "change": lambda *words: self.changes.append(words),
+            "heals": lambda _: self.heals,
+            "online": lambda _: {brick.name: True for brick in bricks(count)},
+        }
+        for name, answer in answers.items():
+            monkeypatch.setattr(gluster, name, answer)
+        monkeypatch.setattr("time.sleep", lambda _: None)
+
+    def said(self, verb: str) -> tuple[str, ...] | None:
+        return next((words for words in self.changes if words[1] == verb), None)
+
+
+def bricks(count: int) -> list[Brick]:
+    return [Brick(UUIDS[i], f"10.77.0.{11 + i}", f"/brick/brick-{i}") for i in range(count)]
+
+
+def there(count: int, layout: str = "replicated", **paths: str) -> Volume:
+    found = [Brick(b.member, b.address, paths.get(f"b{i}", b.path)) for i, b in enumerate(bricks(count))]
+    return Volume(True, layout, 0, tuple(found), {})
+
+
+def directories(count: int) -> dict[str, str]:
+    return {f"storage-{i + 1}": f"/brick/brick-{i}" for i in range(count)}
+
+
+@pytest.mark.parametrize(
+    ("count", "layout", "shape"),
+    [(3, "replicated", ("replica", "3")), (5, "dispersed", ("disperse", "5", "redundancy", "2"))],
+)
+def test_a_volume_is_made_over_all_members(
+    monkeypatch: pytest.MonkeyPatch, count: int, layout: str, shape: tuple[str, ...]
+) -> None:
+    stand_in = Glusterd(monkeypatch, None, count)
+    done = volume.apply(cluster(count, layout=layout), directories(count))
+    made = stand_in.said("create")
+    assert made is not None
+    assert made[3:] == (*shape, *(b.name for b in bricks(count)))
+    assert done["created"] is True
+
+
+def test_a_volume_that_is_right_is_left_alone_but_for_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = Glusterd(monkeypatch, there(3))
+    done = volume.apply(cluster(), directories(3))
+    assert [words[1] for words in stand_in.changes] == ["set"]
+    assert (done["created"], done["added"], done["replaced"]) == (False, [], [])
+
+
+def test_a_fresh_disk_in_a_lost_one_s_place_is_filled_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = Glusterd(monkeypatch, there(3, b0="/brick/brick-lost"))
+    volume.apply(cluster(), directories(3))
+    words = stand_in.said("replace-brick")
+    assert words is not None
+    assert words[3:] == ("10.77.0.11:/brick/brick-lost", "10.77.0.11:/brick/brick-0", "commit", "force")
+
+
+def test_no_brick_is_replaced_while_another_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = Glusterd(monkeypatch, there(3, b0="/brick/brick-lost"))
+    stand_in.heals[2] = Heal("10.77.0.13:/brick/brick-2", None, 0)
+    with pytest.raises(NodeError, match="storage-1 has a blank disk, and the brick of storage-3 is away"):
+        volume.apply(cluster(), directories(3))
+    assert stand_in.said("replace-brick") is None
+
+
+def test_two_blank_disks_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = Glusterd(monkeypatch, there(3, b0="/brick/a", b1="/brick/b"))
+    with pytest.raises(NodeError, match="storage-1, storage-2 have blank disks at once"):
+        volume.apply(cluster(), directories(3))
+    assert stand_in.said("replace-brick") is None
+
+
+def test_growth_adds_the_new_members_bricks_as_further_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = Glusterd(monkeypatch, there(3), 5)
+    volume.apply(cluster(5), directories(5))
+    words = stand_in.said("add-brick")
+    assert words is not None
+    assert words[3:] == ("replica", "5", "10.77.0.14:/brick/brick-3", "10.77.0.15:/brick/brick-4")
+
+
+@pytest.mark.parametrize(
+    ("present", "wanted", "words"),
+    [
+        (there(3, "dispersed"), cluster(3), "The volume on these nodes is dispersed, and replicated is asked for"),
+        (there(5), cluster(3), "has bricks on nodes that the stack no longer names"),
+        (there(3, "dispersed"), cluster(5, layout="dispersed"), "their number does not change in place"),
+    ],
+)
+def test_what_cannot_change_in_place_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, present: Volume, wanted: Cluster, words: str
+) -> None:
+    stand_in = Glusterd(monkeypatch, present, len(wanted.members))
+    with pytest.raises(NodeError, match=words):
+        volume.apply(wanted, directories(5))
+    assert stand_in.changes == []
+
+
+def test_healing_is_over_when_no_brick_is_away_and_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    seen = iter([[Heal("a", 7, 0), Heal("b", None, 0)], [Heal("a", 7, 0), Heal("b", 0, 0)]])
+    clean = [Heal("a", 0, 0), Heal("b", 0, 0)]
+    assert volume.await_healed(lambda: next(seen, clean)) == 7
+
+
+def test_copies_that_contradict_each_other_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NodeError, match="2 entries of the volume contradict each other"):
+        volume.await_healed(lambda: [Heal("a", 2, 2)])
+
+
+def test_a_specification_of_the_volume_names_every_brick() -> None:
+    with pytest.raises(NodeError, match="does not name the directories of storage-2, storage-3"):
+        spec.volume({"program": "0" * 64, "cluster": values(), "bricks": {"storage-1": "/brick/brick-0"}})
