@@ -12,7 +12,7 @@ from components.qemu.machine import Machine
 from tests.machines.conftest import ENVIRONMENTS
 from tests.project import Project
 
-pytestmark = [pytest.mark.machine, pytest.mark.standalone]
+pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.standalone]
 
 #: What `up` says when it begins with a part, in an order that is the same in every run, and how many seconds later
 #: the engine is killed.

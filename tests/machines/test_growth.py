@@ -4,7 +4,7 @@ import pytest
 
 from tests.project import Project, boot_id
 
-pytestmark = [pytest.mark.machine, pytest.mark.standalone]
+pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.standalone]
 
 
 def test_a_smaller_disk_is_refused_at_preview(standalone: Project) -> None:

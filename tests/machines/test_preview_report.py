@@ -10,7 +10,7 @@ from tests.machines.conftest import ENVIRONMENTS
 from tests.machines.test_secrets import passwords
 from tests.project import Project
 
-pytestmark = [pytest.mark.machine, pytest.mark.standalone, pytest.mark.review]
+pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.standalone, pytest.mark.review]
 
 DOCS = {"docs": {"clients": ["10.1.0.0/16"], "readers": ["shop"]}}
 
