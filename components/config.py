@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pulumi
-from pulumi.runtime.config import CONFIG
+from pulumi.runtime.config import CONFIG, is_config_secret
 
 from plan.problems import SettingsError
-from plan.settings import NAMESPACE, Settings, load
+from plan.settings import NAMESPACE, SECRETS, Settings, load
 
 
 def load_settings() -> Settings:
@@ -17,11 +17,22 @@ def load_settings() -> Settings:
     """
     try:
         settings = load(_stack_settings())
+        _refuse_secrets_in_clear()
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from error
     for text in settings.warnings():
         pulumi.log.warn(text)
     return settings
+
+
+def _refuse_secrets_in_clear() -> None:
+    keys = [f"{NAMESPACE}:{name}" for name in SECRETS]
+    clear = [key for key in keys if CONFIG.get().get(key) and not is_config_secret(key)]
+    if clear:
+        text = (
+            "{0} is in clear in the stack's settings; make a new one and set it with `pulumi config set --secret {0}`."
+        )
+        raise SettingsError([text.format(key) for key in clear])
 
 
 def _stack_settings() -> dict[str, Any]:
@@ -36,7 +47,7 @@ def _stack_settings() -> dict[str, Any]:
 
 def _value(key: str, text: Any) -> Any:
     """Pulumi hands every value over as text; what is no text in the model is JSON in it."""
-    texts = {field.alias for field in Settings.model_fields.values() if field.annotation is str}
+    texts = {*SECRETS, *(field.alias for field in Settings.model_fields.values() if field.annotation is str)}
     if key in texts or not isinstance(text, str):
         return text
     try:

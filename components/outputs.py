@@ -28,7 +28,8 @@ def export(settings: Settings, storage: Storage) -> None:
         ),
     )
     first = storage.nodes[0].machine
-    operator = {"user": first.user, "privateKey": first.private_key, **_through(settings)}
+    logins = {node.machine.name: {"user": node.machine.user, "elevate": node.machine.elevate} for node in storage.nodes}
+    operator = {"logins": logins, "privateKey": first.private_key, **_through(settings)}
     pulumi.export("operator", pulumi.Output.secret(operator))
     pulumi.export("region", settings.region)
     pulumi.export("topology", settings.topology)

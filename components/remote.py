@@ -14,8 +14,9 @@ from pulumi_command import remote
 from components.node_program import NodeProgram
 from components.platforms.base import Machine
 
-#: Where a node program arrives before it has installed itself.
-INCOMING = "/var/lib/storage-node/incoming.pyz"
+#: Where a node program arrives before it has installed itself: in the home of whoever logs in, who may be no root and
+#: can write nowhere else that others cannot.
+INCOMING = ".storage-node/incoming.pyz"
 
 INSTALLED = "/usr/local/sbin/storage-node"
 
@@ -46,13 +47,13 @@ def connection(
 
 
 def ship(name: str, machine: Machine, program: NodeProgram, opts: pulumi.ResourceOptions) -> pulumi.Resource:
-    """Copies the node program to a machine, again when it changed or the machine is a fresh one."""
+    """Copies the node program to a machine, again when it changed, or the machine or the user is another."""
     return remote.CopyToRemote(
         name,
         connection=machine.connection,
         source=pulumi.FileAsset(str(program.path)),
         remote_path=INCOMING,
-        triggers=[machine.instance],
+        triggers=[machine.instance, machine.user],
         opts=pulumi.ResourceOptions.merge(
             opts, pulumi.ResourceOptions(deleted_with=machine.resource, depends_on=[machine.resource])
         ),

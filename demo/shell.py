@@ -25,11 +25,12 @@ class Shell:
     """Runs commands as root on one machine. Use it as a context manager.
 
     address, port: where SSH answers. host_key: pinned, authorized_keys form. private_key: OpenSSH or PKCS#8 text.
+    ``way`` is all four of them.
     """
 
     def __init__(self, name: str, address: str, port: int, host_key: str, private_key: str) -> None:
         self.name = name
-        self._way = (address, port, host_key, private_key)
+        self.way = (address, port, host_key, private_key)
         self._address, self._port = address, port
         self._known = asyncssh.import_known_hosts(f"[{address}]:{port} {host_key}\n")
         self._key = asyncssh.import_private_key(private_key)
@@ -51,7 +52,7 @@ class Shell:
 
     def again(self) -> "Shell":
         """A connection of its own to the same machine."""
-        return Shell(self.name, *self._way)
+        return Shell(self.name, *self.way)
 
     def run(self, command: str, *, stdin: str = "", seconds: float = 600) -> str:
         """Runs a command that must succeed; gives its output. Raises CommandFailedError with what it said."""

@@ -32,7 +32,7 @@ class Answer:
 
 
 def run_on_all(outputs: Mapping[str, Any], command: str) -> list[Answer]:
-    """Runs one command on every node at once."""
+    """Runs one command as root on every node at once."""
 
     async def all_nodes() -> list[Answer]:
         return list(await asyncio.gather(*(_run(outputs, node, command) for node in outputs["nodes"])))
@@ -42,14 +42,15 @@ def run_on_all(outputs: Mapping[str, Any], command: str) -> list[Answer]:
 
 async def _run(outputs: Mapping[str, Any], node: Mapping[str, Any], command: str) -> Answer:
     operator = outputs["operator"]
+    login = {**operator["logins"][node["name"]], "privateKey": operator["privateKey"]}
     bastion = operator.get("bastion")
     try:
         async with AsyncExitStack() as way:
             tunnel = await way.enter_async_context(_connect(bastion, bastion)) if bastion else None
             connection = await way.enter_async_context(
-                _connect({**node, "host": node["address"], "port": node["sshPort"]}, operator, tunnel)
+                _connect({**node, "host": node["address"], "port": node["sshPort"]}, login, tunnel)
             )
-            done = await connection.run(command)
+            done = await connection.run(login["elevate"] + command)
     except (OSError, asyncssh.Error, TimeoutError) as error:
         way_there = f" through {bastion['host']}" if bastion else ""
         text = f"{node['name']} at {node['address']} is not reachable{way_there}: {error}"
@@ -103,7 +104,7 @@ def interactive(outputs: Mapping[str, Any], name: str | None, command: Sequence[
                     f"{bastion['user']}@{bastion['host']}",
                 ]
                 line += ["-o", f"ProxyCommand={shlex.join(way)}"]
-            target = f"{operator['user']}@{node['address']}"
+            target = f"{operator['logins'][node['name']]['user']}@{node['address']}"
             return subprocess.run([*line, target, *command], check=False).returncode
 
 

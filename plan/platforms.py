@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from plan import hosts
+
 if TYPE_CHECKING:
     from plan.settings import Settings
 
@@ -18,13 +20,15 @@ LARGEST_NETWORK, SMALLEST_NETWORK = 16, 24
 
 #: Settings (by field) that mean something on one platform only, and what takes their place on the others.
 _ONLY_ON = {
-    "cpus": ("local", {"aws": "instanceType decides that"}),
-    "memory_mb": ("local", {"aws": "instanceType decides that"}),
+    "cpus": ("local", {"aws": "instanceType decides that", "hosts": "the machines are as they are"}),
+    "memory_mb": ("local", {"aws": "instanceType decides that", "hosts": "the machines are as they are"}),
     "instance_type": ("aws", {"local": "cpus and memoryMb decide that"}),
     "network_cidr": ("aws", {}),
     "subnets": ("aws", {}),
     "private_addresses": ("aws", {}),
     "bastion": ("aws", {}),
+    "hosts": ("hosts", {}),
+    "ssh_private_key": ("hosts", {}),
 }
 
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-[0-9]+")
@@ -44,7 +48,9 @@ def problems(settings: Settings, faulty: Collection[str]) -> list[str]:
     if settings.platform == "aws":
         for rule in _AWS_RULES:
             found += rule(settings)
-    return [f"backup-storage:{key} {text}" for key, text in found if key not in faulty]
+    if settings.platform == "hosts":
+        found += hosts.problems(settings)
+    return [f"backup-storage:{key} {text}" for key, text in found if key.partition("[")[0] not in faulty]
 
 
 def warnings(settings: Settings) -> list[str]:

@@ -1,14 +1,15 @@
 """The settings of one stack as a typed, frozen model; every problem in them is found in one pass."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
 
 from plan import platforms, rules
 from plan.bastion import Bastion, OptionalBastion
 from plan.environments import Environment, EnvironmentName, NetworkText
+from plan.hosts import Host
 from plan.layout import Layout, Nodes, Shape, Topology
 from plan.problems import SettingsError
 
@@ -24,7 +25,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
 
-    platform: Literal["local", "aws"] = "local"
+    platform: Literal["local", "aws", "hosts"] = "local"
     region: str = Field(default="local", pattern=r"^[a-z0-9][a-z0-9-]*$")
     topology: Topology = "standalone"
     nodes: Nodes = 3
@@ -37,6 +38,9 @@ class Settings(BaseModel):
     subnets: tuple[str, ...] = Field(default=(), strict=False)
     private_addresses: tuple[NetworkText, ...] = Field(default=(), strict=False)
     bastion: OptionalBastion = None
+    hosts: tuple[Host, ...] = Field(default=(), strict=False)
+    # Pulumi.yaml has to give a default, which can only be an empty text.
+    ssh_private_key: Annotated[SecretStr | None, BeforeValidator(lambda value: value or None)] = None
     environments: dict[EnvironmentName, Environment] = Field(default_factory=dict)
     admin_cidrs: tuple[NetworkText, ...] = Field(default=(), strict=False)
     allow_public_clients: bool = False
@@ -93,19 +97,26 @@ def load(raw: Mapping[str, Any]) -> Settings:
     return settings
 
 
+#: Settings that are set with `pulumi config set --secret` and never shown.
+SECRETS = tuple(field.alias for field in Settings.model_fields.values() if field.annotation == SecretStr | None)
+
 #: The settings that have settings of their own, and how these are spoken of.
 _PARTS: dict[str, tuple[str, type[BaseModel]]] = {
     "environments": ("of an environment ", Environment),
     "bastion": ("of a bastion ", Bastion),
+    "hosts": ("of a host ", Host),
 }
 
 
 def _sentence(details: Any) -> str:
     """One finding of pydantic in the words of a person who edits the stack's settings file."""
-    where = f"{NAMESPACE}:" + ".".join(str(part) for part in details["loc"] if part != "[key]")
+    top, *below = details["loc"]
+    # pydantic's word for a name that is wrong itself; the name stands before it.
+    below = [part for part in below if part != "[key]"]
+    where = f"{NAMESPACE}:{top}" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in below)
     kind, context = details["type"], details.get("ctx", {})
     if kind == "extra_forbidden":
-        whose, model = _PARTS.get(str(details["loc"][0]), ("", Settings)) if len(details["loc"]) > 1 else ("", Settings)
+        whose, model = _PARTS.get(str(top), ("", Settings)) if below else ("", Settings)
         valid = ", ".join(sorted(field.alias or name for name, field in model.model_fields.items()))
         return f"{where} is no setting; the settings {whose}are {valid}."
     if kind == "missing":
@@ -120,5 +131,7 @@ def _sentence(details: Any) -> str:
         return f"{where} is {details['input']!r}; it must be {context['expected']}."
     if kind == "string_pattern_mismatch":
         return f"{where} is {details['input']!r}; only letters, digits and '-' are allowed, lower case for a region."
+    if top in SECRETS:
+        return f"{where} must be text; what it is set to is not shown."
     expected = details["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     return f"{where} is {details['input']!r}; it must be {expected}."

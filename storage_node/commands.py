@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     add("configure", _configure, "Disk, firewall, services and this program, from JSON on stdin.")
+    add("survey", _survey, "What keeps this machine from being a node, for JSON on stdin; changes nothing.")
     add("volume", _volume, "A cluster's volume over its members' bricks, from JSON on stdin; ends when it is healed.")
     add("address", _address, "Keeps the cluster's floating address; run as a service.")
     add("environments", _environments, "Repositories and exports, from JSON on stdin.")
@@ -79,6 +80,13 @@ def _configure(_: argparse.Namespace, paths: Paths) -> int:
     paths = Paths(root=paths.root, data_path=wanted.data_path)
     with lock.exclusive(paths.lock):
         return _answer(configure.apply(paths, wanted, source))
+
+
+def _survey(_: argparse.Namespace, paths: Paths) -> int:
+    from storage_node import firewall, spec, survey  # noqa: PLC0415
+
+    asked = survey.wanted(spec.parse_json(sys.stdin.read()))
+    return _answer({"problems": survey.problems(paths, asked, firewall.connection())})
 
 
 def _volume(_: argparse.Namespace, paths: Paths) -> int:

@@ -131,12 +131,7 @@ def prepare(device: Path, filesystem: str, name: str | None = None) -> bool:
     if found.kind == "ours":
         return False
     if found.kind == "foreign":
-        known_as = name or str(device)
-        raise NodeError(
-            f"The data disk {known_as} already holds {found.description}; it was left untouched. This node expects a "
-            f"blank disk or its own XFS file system {filesystem}: attach the right disk, or, if what is on it may be "
-            f"lost, empty it with `wipefs -a {known_as}` and `blkdiscard -z {known_as}`, then run `pulumi up` again."
-        )
+        raise NodeError(refusal(found, name or str(device), filesystem))
     if not stat.S_ISBLK(device.stat().st_mode) and not stat.S_ISREG(device.stat().st_mode):
         raise NodeError(f"{device} is not a block device; device in the specification has to name the data disk.")
     # -K: a discard of a whole thin disk can take minutes and gains nothing on a blank one.
@@ -148,6 +143,15 @@ def prepare(device: Path, filesystem: str, name: str | None = None) -> bool:
     if inspect(device, filesystem).kind != "ours":
         raise NodeError(f"The data disk {device} was formatted but does not read back; the disk may be faulty.")
     return True
+
+
+def refusal(found: Found, device: str, filesystem: str) -> str:
+    """Why a disk with something foreign on it is not taken, and what to do."""
+    return (
+        f"The data disk {device} already holds {found.description}; it was left untouched. This node expects a "
+        f"blank disk or its own XFS file system {filesystem}: attach the right disk, or, if what is on it may be "
+        f"lost, empty it with `wipefs -a {device}` and `blkdiscard -z {device}`, then run `pulumi up` again."
+    )
 
 
 def grow(mountpoint: Path, device: Path) -> bool:

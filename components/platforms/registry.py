@@ -10,6 +10,7 @@ from plan.settings import Settings
 _PLATFORMS = {
     "local": ("components.platforms.local", "LocalPlatform"),
     "aws": ("components.platforms.aws.platform", "AwsPlatform"),
+    "hosts": ("components.platforms.hosts", "HostsPlatform"),
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from operate.report import environments, nodes, stack
+from operate.report import environments, hosts, nodes, stack
 from operate.report.finding import Finding, Section
 from operate.report.preview import Preview
 
@@ -45,7 +45,7 @@ class Judgement:
 
 def judge(preview: Preview) -> Judgement:
     """Reads a preview's steps."""
-    about_nodes = list(nodes.findings(preview))
+    about_nodes = [*nodes.findings(preview), *hosts.findings(preview)]
     return Judgement(
         findings=[
             *environments.findings(preview),

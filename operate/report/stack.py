@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from operate.report import disks, environments, machines, nodes
+from operate.report import disks, environments, hosts, machines, nodes
 from operate.report.difference import changed_inputs, shown
 from operate.report.finding import Finding, Section, listed
 from operate.report.preview import Preview, State, Step
@@ -31,7 +31,8 @@ def findings(preview: Preview, node_findings: Sequence[Finding]) -> Iterator[Fin
         return
     parts = {part.urn for _, members in nodes.members(preview) for part in members}
     for step in preview.changing():
-        if step.urn not in parts and not step.type.startswith(_COMPONENTS) and not _told_by_environments(step):
+        told = _told_by_environments(step) or _told_by_hosts(step)
+        if step.urn not in parts and not step.type.startswith(_COMPONENTS) and not told:
             dangers = (f"it is protected and goes ({step.op})",) if step.loses_what_was_protected else ()
             yield Finding(Section.STACK, step.name, (_words(step),), dangers)
 
@@ -39,6 +40,10 @@ def findings(preview: Preview, node_findings: Sequence[Finding]) -> Iterator[Fin
 def _told_by_environments(step: Step) -> bool:
     below = step.parent.split("::")
     return len(below) > 2 and below[2].endswith(environments.COMPONENT)
+
+
+def _told_by_hosts(step: Step) -> bool:
+    return step.type == hosts.TYPE and step.op == "update"
 
 
 def _words(step: Step) -> str:

@@ -1,12 +1,11 @@
 """Runs the whole program against Pulumi's mocks, and keeps the resource graph that it registered."""
 
 import asyncio
-import gc
 import json
 import runpy
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,30 +64,43 @@ class _Monitor(mocks.MockMonitor):
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
-def run_program(config: Mapping[str, Any], stack: str = "test") -> Graph:
-    """Runs ``__main__.py`` with these settings; gives the graph. Raises what the program raises."""
+def run_program(config: Mapping[str, Any], stack: str = "test", secrets: Sequence[str] = ()) -> Graph:
+    """Runs ``__main__.py`` with these settings, some secret; gives the graph. Raises what the program raises."""
     graph = Graph()
     # A thread of its own: Pulumi keeps its settings in context variables and its event loop by thread.
-    # It leaves the loops that it makes in worker threads unclosed; they are closed and collected here: later, in the
-    # middle of another test, the collector may have taken a loop's own socket before the loop.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            ended = thread.submit(asyncio.run, _run(graph, config, stack)).exception()
-        for loop in [each for each in gc.get_objects() if isinstance(each, asyncio.BaseEventLoop)]:
-            if not loop.is_running() and not loop.is_closed():
-                loop.close()
-        gc.collect()
+    with _loops_closed(), ThreadPoolExecutor(max_workers=1) as thread:
+        ended = thread.submit(asyncio.run, _run(graph, config, stack, secrets)).exception()
     if ended is not None:
         raise ended
     return graph
 
 
-async def _run(graph: Graph, config: Mapping[str, Any], stack: str) -> None:
+async def _run(graph: Graph, config: Mapping[str, Any], stack: str, secrets: Sequence[str]) -> None:
     settings.reset_options(project="backup-storage", stack=stack)
     mocks.set_mocks(graph, project="backup-storage", stack=stack, preview=False, monitor=_Monitor(graph))
-    set_all_config({f"backup-storage:{key}": _text(value) for key, value in config.items()}, [])
+    values = {f"backup-storage:{key}": _text(value) for key, value in config.items()}
+    set_all_config(values, [f"backup-storage:{key}" for key in secrets])
     await run_pulumi_func(_program)
+
+
+@contextmanager
+def _loops_closed() -> Iterator[None]:
+    """Closes every event loop that is made in the block: Pulumi leaves those of its worker threads open."""
+    before = asyncio.get_event_loop_policy()
+    made: list[asyncio.AbstractEventLoop] = []
+
+    class Remembering(asyncio.DefaultEventLoopPolicy):
+        def new_event_loop(self) -> asyncio.AbstractEventLoop:
+            made.append(super().new_event_loop())
+            return made[-1]
+
+    asyncio.set_event_loop_policy(Remembering())
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop_policy(before)
+        for loop in made:
+            loop.close()
 
 
 def plain(value: Any) -> Any:

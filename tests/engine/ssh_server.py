@@ -153,14 +153,14 @@ class Loop:
 
 
 @contextmanager
-def serving(loop: Loop, server: Server) -> Iterator[Server]:
-    """The server, listening for the length of a `with`."""
+def serving(loop: Loop, server: Server, *host_keys: asyncssh.SSHKey) -> Iterator[Server]:
+    """The server, listening for the length of a `with`; with other host keys than its own where some are given."""
 
     async def start() -> asyncssh.SSHAcceptor:
         return await asyncssh.listen(
             "127.0.0.1",
             server.port,
-            server_host_keys=[server.host_key],
+            server_host_keys=list(host_keys) or [server.host_key],
             server_factory=lambda: _Login(server),
             process_factory=server.handle,
             sftp_factory=True,

@@ -64,7 +64,7 @@ def test_the_size_of_a_local_machine_is_refused_on_aws(setting: str, value: int)
 
 def test_a_faulty_platform_brings_no_complaints_about_settings_of_platforms() -> None:
     (text,) = problems(platform="azure", instanceType="t3.small", cpus=4)
-    assert text == "backup-storage:platform is 'azure'; it must be 'local' or 'aws'."
+    assert text == "backup-storage:platform is 'azure'; it must be 'local', 'aws' or 'hosts'."
 
 
 @pytest.mark.parametrize("cidr", ["10.0.0.0/8", "10.0.0.0/25", "8.8.8.0/24", "fd00::/24"])

@@ -1,16 +1,20 @@
 """Settings: what is accepted, and what each refusal says."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plan.environments import NAME
 from plan.problems import SettingsError
-from plan.settings import load
+from plan.settings import NAMESPACE, Settings, load
 
 pytestmark = pytest.mark.plan
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def problems(**raw: Any) -> list[str]:
@@ -97,9 +101,21 @@ def test_every_other_name_is_refused(name: str) -> None:
     assert "is no environment name" in problems(environments={name: {}})[0]
 
 
+@example({"[key]": None})
 @given(st.dictionaries(st.text(), st.one_of(st.none(), st.integers(), st.text(), st.lists(st.integers()))))
 def test_whatever_the_settings_hold_the_answer_is_settings_or_sentences(raw: dict[str, Any]) -> None:
     try:
         load(raw)
     except SettingsError as error:
         assert all(text.endswith(".") for text in error.problems)
+
+
+def test_pulumi_is_told_of_every_setting_with_the_models_own_default() -> None:
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+    entries = {key.removeprefix(f"{NAMESPACE}:"): entry for key, entry in declared.items()}
+    assert load({key: entry["default"] for key, entry in entries.items()}) == load({})
+    assert set(entries) == {field.alias for field in Settings.model_fields.values()}
+
+
+def test_no_setting_is_declared_as_secret_since_the_engine_would_refuse_its_default() -> None:
+    assert "secret:" not in (ROOT / "Pulumi.yaml").read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from plan.packages import NODE_PACKAGES
 from storage_node import packages, system
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
@@ -144,3 +145,7 @@ def test_a_member_of_a_cluster_needs_its_own_packages_besides(paths: Paths, runn
     assert packages.drift(paths, "cluster") == {
         "nfs-ganesha-gluster": "The package nfs-ganesha-gluster has version 6.5-1; this stack uses 9.*."
     }
+
+
+def test_a_bare_machine_installs_nothing_that_the_image_has_not() -> None:
+    assert set(packages.needed("cluster").values()) <= set(NODE_PACKAGES)
