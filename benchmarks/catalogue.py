@@ -24,19 +24,20 @@ _REPOSITORIES, _SNAPSHOTS = 1000, 30
 #: A small storage beside the large one shows whether the cost of a repository grows with their number.
 _FEW = 10
 
-#: restic is asked about so many repositories; it takes the same time for each.
-_SAMPLE = 8
+#: restic is asked about so many repositories before the first call and as many after it; it takes the same for each.
+_SAMPLE = 6
 
 _PASSWORD, _QUICK = "benchmark-password-0123456789abcdef", "quick-benchmark-password-0123456789"
 
 _HOME = Path(__file__).resolve().parent.parent
 
-#: One call in a process of its own, as a person's is; its peak memory in kB goes to stderr.
+#: One call in a process of its own, as a person's is; its peak memory in kB goes to stderr. getrusage(2) would count
+#: what the measuring process had when it started this one.
 _CALL = (
-    "import resource, sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path;"
+    "import sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path;"
     "from storage_node.catalogue import entry; from storage_node.paths import Paths;"
-    "entry.run(['catalogue', 'all'], Paths(root=Path(sys.argv[1])));"
-    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)"
+    "entry.run(['all'], Paths(root=Path(sys.argv[1])));"
+    "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0], file=sys.stderr)"
 )
 
 
@@ -54,10 +55,15 @@ def measure() -> Iterator[Figure]:
         base = Path(directory)
         template, later = _templates(base)
         few, many = (_storage(base / str(count), template, count) for count in (_FEW, _REPOSITORIES))
-        sequential = _by_restic(many) * _REPOSITORIES
-        text = f"against `restic snapshots` in sequence, {sequential:.0f} s by a sample of {_SAMPLE}"
-        first_few, first = _call(few), _call(many)
+        # Before and after, for the computer may be busier at one time than at the other.
+        sampled, first_few = [_by_restic(many, 0)], [_call(few).seconds]
+        first = _call(many)
         _expect(first, _SNAPSHOTS)
+        shutil.rmtree(few.cache)
+        first_few.append(_call(few).seconds)
+        sampled.append(_by_restic(many, _SAMPLE))
+        sequential = sum(sampled) / len(sampled) * _REPOSITORIES
+        text = f"against `restic snapshots` in sequence, {sequential:.0f} s by a sample of {2 * _SAMPLE}"
         unchanged_few = min((_call(few) for _ in range(3)), key=lambda call: call.seconds)
         unchanged = sorted((_call(many) for _ in range(3)), key=lambda call: call.seconds)[1]
         for repository in many.data.iterdir():
@@ -70,7 +76,7 @@ def measure() -> Iterator[Figure]:
     yield Figure("catalogue-one-new-each", sequential / changed.seconds, "times as fast", 50, "higher", text)
     yield Figure("catalogue-first", sequential / first.seconds, "times as fast", cores, "higher", text)
     yield Figure("catalogue-memory", max(first.megabytes, changed.megabytes), "MB", 100, "lower", "peak of any call")
-    flat = (first.seconds / _REPOSITORIES) / (first_few.seconds / _FEW)
+    flat = (first.seconds / _REPOSITORIES) / (sum(first_few) / len(first_few) / _FEW)
     yield Figure("catalogue-first-flat", flat, "of the cost per repository", 1.2, "lower", f"against {_FEW}")
     grown = (unchanged.seconds - unchanged_few.seconds) / (_REPOSITORIES - _FEW) * 1000
     yield Figure("catalogue-unchanged-each", grown, "ms a repository", 0.5, "lower", f"beyond the first {_FEW}")
@@ -109,10 +115,10 @@ def _storage(root: Path, template: Path, count: int) -> Paths:
     return paths
 
 
-def _by_restic(paths: Paths) -> float:
-    """Seconds that restic takes for one repository."""
+def _by_restic(paths: Paths, start: int) -> float:
+    """Seconds that restic takes for one repository, by a sample from ``start`` on."""
     began = time.monotonic()
-    for number in range(_SAMPLE):
+    for number in range(start, start + _SAMPLE):
         _restic(paths.data / f"env{number:04}", _PASSWORD, "snapshots", "--json")
     return (time.monotonic() - began) / _SAMPLE
 

@@ -11,8 +11,9 @@ from storage_node.restic.command import Repository
 from storage_node.restic.crypto import Key
 from storage_node.restic.files import UntrustworthyError
 
-# One derivation needs 32 to 60 MB; so many bytes may be in use at once.
-MEMORY_BUDGET = 64 * 1024 * 1024
+# So many bytes may be in use at once: two derivations as restic mostly has them (N 32768, r 8, p 1 to 10), of which
+# each needs a little more than 32 MiB. The whole process is to stay below 100 MB.
+MEMORY_BUDGET = 2 * 128 * 8 * (32768 + 12)
 
 
 class Budget:

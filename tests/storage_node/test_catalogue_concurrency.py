@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from storage_node.catalogue import cache, listing
+from storage_node.catalogue import cache, derivation, listing
+from storage_node.restic import keys
 from tests.storage_node.storage import Storage
 
 pytestmark = pytest.mark.catalogue
@@ -77,3 +79,23 @@ def test_while_a_client_backs_up_and_forgets_no_answer_is_wrong(shop: Storage) -
         thread.join()
     assert not wrong
     assert not any((shop.paths.repository("shop") / "locks").iterdir())
+
+
+def test_two_keys_as_restic_makes_them_are_derived_side_by_side_and_a_third_waits() -> None:
+    usual = keys.KeyFile("id", "", "", n=32768, r=8, p=1, salt=b"", data=b"")
+    budget, release = derivation.Budget(), threading.Event()
+    begun = [threading.Event(), threading.Event()]
+
+    def derive(number: int) -> None:
+        with budget.take(usual.memory):
+            begun[number].set()
+            release.wait(10)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        with budget.take(usual.memory):
+            pool.submit(derive, 0)
+            assert begun[0].wait(10)
+            pool.submit(derive, 1)
+            assert not begun[1].wait(0.2)
+            release.set()
+        assert begun[1].wait(10)
