@@ -12,7 +12,7 @@ from demo.shell import Shell
 from tests.machines.conftest import ENVIRONMENTS
 from tests.project import Project
 
-pytestmark = [pytest.mark.machine, pytest.mark.environments]
+pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.environments]
 
 
 @pytest.fixture
@@ -96,7 +96,6 @@ def test_a_removed_environment_is_withdrawn_and_works_again_when_it_is_put_back(
         operator.run("cmp /data/blog/config /root/config-before")
 
 
-@pytest.mark.long
 def test_a_removed_environment_opens_again_after_the_nodes_system_disk_was_lost(storage: Project) -> None:
     before = password(storage, "blog")
     with storage.operator() as operator:
@@ -116,7 +115,6 @@ def test_a_removed_environment_opens_again_after_the_nodes_system_disk_was_lost(
         assert keys(operator, "blog") == 1
 
 
-@pytest.mark.long
 def test_purge_deletes_what_is_named_when_asked_twice_and_nothing_else(storage: Project) -> None:
     configure(storage, docs={"clients": ["10.77.0.103"]})
     storage.make("up")
@@ -132,7 +130,6 @@ def test_purge_deletes_what_is_named_when_asked_twice_and_nothing_else(storage: 
         assert operator.run("ls /data").split() == ["blog", "shop"]
 
 
-@pytest.mark.long
 def test_a_repository_with_an_unknown_password_is_left_alone_and_named(storage: Project) -> None:
     with storage.operator() as operator:
         operator.run("mkdir /data/docs && restic -q --no-cache init --repo /data/docs", stdin="unknown\nunknown\n")
