@@ -22,7 +22,7 @@ from plan.addon import share
 from tests.machines.conftest import ENVIRONMENTS
 from tests.project import Project, connections
 
-pytestmark = [pytest.mark.machine, pytest.mark.hosts]
+pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.hosts]
 
 #: SSH reaches the machine from here (QEMU's user-mode network), so this is who has to be let in.
 OPERATOR = "10.0.2.2"
@@ -229,7 +229,6 @@ def test_root_takes_over_from_the_user_and_nothing_else_changes(existing: Existi
     storage.make("up")
 
 
-@pytest.mark.long
 def test_the_addons_flow_holds(existing: Existing, storage: Project) -> None:
     addon = storage.outputs()["addon"]
     addresses = {"shop": "10.77.0.101", "blog": "10.77.0.102"}

@@ -10,7 +10,7 @@ import pytest
 from demo.shell import Shell
 from tests.project import Project
 
-pytestmark = [pytest.mark.machine, pytest.mark.catalogue]
+pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.catalogue]
 
 METRICS = "/var/lib/prometheus/node-exporter/backup-storage.prom"
 
