@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
         if not program.exists():
             program.symlink_to(shutil.which("sleep") or "/bin/sleep")
         started.append(subprocess.Popen([program, "300"], cwd=directory))
+        # Popen returns while the kernel is still exchanging the program: for a moment it has no command line.
+        while not psutil.Process(started[-1].pid).cmdline():
+            time.sleep(0.01)
         return started[-1]
 
     yield run
