@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     add("survey", _survey, "What keeps this machine from being a node, for JSON on stdin; changes nothing.")
     add("volume", _volume, "A cluster's volume over its members' bricks, from JSON on stdin; ends when it is healed.")
     add("address", _address, "Keeps the cluster's floating address; run as a service.")
+    add("brick", _brick, "Has this node's brick started again when it dies; run as a service.")
     add("environments", _environments, "Repositories and exports, from JSON on stdin.")
     status = add("status", _status, "The node's health; exit status 0 when all is well.")
     status.add_argument("--json", action="store_true", help="one JSON object instead of a table")
@@ -103,6 +104,12 @@ def _address(_: argparse.Namespace, paths: Paths) -> int:
     from storage_node.floating import service  # noqa: PLC0415
 
     return service.run(paths)
+
+
+def _brick(_: argparse.Namespace, paths: Paths) -> int:
+    from storage_node.cluster import watch  # noqa: PLC0415
+
+    return watch.run(paths)
 
 
 def _environments(_: argparse.Namespace, paths: Paths) -> int:

@@ -99,13 +99,13 @@ class Project:
         with operator_shell(known, node) as shell:
             yield shell
 
-    def wait_for_boot(self, after: str, seconds: float = 900) -> None:
-        """Returns when the first node answers in another boot than ``after`` (its boot id)."""
+    def wait_for_boot(self, after: str, seconds: float = 900, node: int = 0) -> None:
+        """Returns when the node answers in another boot than ``after`` (its boot id)."""
         deadline = time.monotonic() + seconds
         seen = "no answer yet"
         while time.monotonic() < deadline:
             try:
-                with self.operator() as operator:
+                with self.operator(node) as operator:
                     seen = boot_id(operator)
             except (OSError, asyncssh.Error, TimeoutError) as error:
                 seen = f"{type(error).__name__}: {error}"

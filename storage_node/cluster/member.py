@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from storage_node import atomic, mount, services
-from storage_node.cluster import brick, client, ganesha, glusterd
+from storage_node.cluster import brick, client, ganesha, glusterd, watch
 from storage_node.cluster.membership import Cluster, Credentials
 from storage_node.floating import service as floating
 from storage_node.paths import Paths
@@ -19,10 +19,10 @@ def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credential
     place = brick.ensure(paths)
     _prepare_mountpoint(paths)
     units = client.configure(paths, name, cluster)
-    server = ganesha.configure(paths)
+    server, watcher = ganesha.configure(paths), watch.configure(paths)
     keeper = cluster.floating_address is not None and floating.configure(paths, credentials.secret)
     restart = glusterd.configure(paths, name, cluster, credentials)
-    if units or server or keeper or restart:
+    if units or server or watcher or keeper or restart:
         services.reload_units(paths)
     glusterd.start(paths, restart=restart)
     if server:
@@ -56,12 +56,12 @@ def _members_changed(paths: Paths, cluster: Cluster) -> bool:
 def units(cluster: Cluster) -> list[str]:
     """The units that have to run on a member, beside those that run on every node."""
     moving = [floating.SERVICE] if cluster.floating_address is not None else []
-    return [glusterd.SERVICE, client.SERVICE, ganesha.SERVICE, *moving]
+    return [glusterd.SERVICE, watch.SERVICE, client.SERVICE, ganesha.SERVICE, *moving]
 
 
 def files(paths: Paths, name: str, cluster: Cluster) -> dict[Path, str]:
     """The files of ours on a member, without secrets, and what is in them."""
     found = {paths.at(path): content for path, content in glusterd.files(paths).items()}
     found[paths.units / client.SERVICE] = client.unit(paths, name, cluster)
-    found |= ganesha.unit_files(paths)
+    found |= ganesha.unit_files(paths) | watch.unit_files(paths)
     return found | (floating.unit_files(paths) if cluster.floating_address is not None else {})

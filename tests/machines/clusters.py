@@ -1,0 +1,204 @@
+"""A cluster on real machines for a module of tests, and an application that writes backups all the while."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from components.qemu import qmp
+from components.qemu.layout import StackDirectory
+from components.qemu.machine import Machine
+from demo.addon import Addon
+from demo.machines import application_machines
+from demo.power import wait_for_more_packs
+from demo.shell import CommandFailedError, Result, Shell
+from demo.tree import Tree
+from plan.addon import share
+from tests.machines.conftest import ENVIRONMENTS
+from tests.project import Project, operator_shell
+
+#: How long a cluster may take to be whole again, however busy the computer is.
+WHOLE_SECONDS = 1500.0
+
+#: How long a backup may take that loses its server in its middle.
+BACKUP_SECONDS = 1200.0
+
+
+class Cluster:
+    """A running cluster, its machines, and the faults that can be brought upon them."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.outputs = project.outputs()
+        self.directory = StackDirectory(project.root / ".state" / "local" / project.stack)
+        self.nodes = [str(node["name"]) for node in self.outputs["nodes"]]
+
+    def machine(self, node: str) -> Machine:
+        """The node's machine."""
+        return Machine(self.directory, node)
+
+    def shell(self, node: str) -> Shell:
+        """A root shell on the node; to be opened."""
+        return operator_shell(self.outputs, self.nodes.index(node))
+
+    def on(self, node: str, command: str) -> Result:
+        """What a command on the node gives, whatever it is."""
+        with self.shell(node) as shell:
+            return shell.attempt(command)
+
+    def must(self, node: str, command: str) -> str:
+        """What a command on the node prints, which has to succeed."""
+        with self.shell(node) as shell:
+            return shell.run(command)
+
+    def holder(self) -> str:
+        """The node that has the floating address."""
+        for node in self.nodes:
+            if "10.77.0.10/" in self.must(node, "ip -brief address"):
+                return node
+        raise AssertionError("No node has the floating address.")
+
+    def power_on(self, *nodes: str) -> None:
+        """What somebody does who presses the buttons; returns when SSH answers on all of them."""
+        keys = {str(node["name"]): str(node["hostKey"]) for node in self.outputs["nodes"]}
+        for node in nodes:
+            self.machine(node).start()
+        for node in nodes:
+            self.machine(node).wait(keys[node])
+
+    @contextmanager
+    def network_cut(self, node: str) -> Iterator[None]:
+        """The node's cable to the others is out for as long as the block lasts; its operator still gets in."""
+        place = self.machine(node).directory
+        qmp.execute(place, "set_link", name="storage", up=False)
+        try:
+            yield
+        finally:
+            qmp.execute(place, "set_link", name="storage", up=True)
+
+    def whole(self, seconds: float = WHOLE_SECONDS) -> dict[str, Any]:
+        """The state of the cluster once every node finds it healthy and healed."""
+        deadline = time.monotonic() + seconds
+        while True:
+            known = self.project.status()
+            if known["healthy"]:
+                views = [node["cluster"] for node in known["nodes"].values()]
+                assert [(view["pendingHeals"], view["splitBrain"]) for view in views] == [(0, 0)] * len(self.nodes)
+                return known
+            assert time.monotonic() < deadline, json.dumps(known["nodes"], indent=1)
+            time.sleep(2)
+
+
+@contextmanager
+def formed(root: Path, **settings: Any) -> Iterator[Cluster]:
+    """A cluster as `make up` leaves it, and everything of it gone at the end."""
+    values = {"environments": ENVIRONMENTS, "protect": False, "topology": "cluster", "sizeGb": 5, **settings}
+    project = Project(root, **values)
+    try:
+        project.make("up")
+        yield Cluster(project)
+    finally:
+        project.make("destroy")
+        assert project.processes() == []
+
+
+@contextmanager
+def application(cluster: Cluster) -> Iterator[Addon]:
+    """The shop's add-on on a machine of its own, with its repository mounted by the preferred way."""
+    with application_machines(cluster.directory, {"shop": "10.77.0.101"}, lambda _: None) as shells:
+        addon = Addon(shells["shop"], "shop", share(cluster.outputs["addon"], "shop"))
+        addon.mount()
+        yield addon
+
+
+class Writer:
+    """Backs up one new site after the other for as long as its block lasts, and keeps account of what was reported.
+
+    done: the names of the backups that restic reported as made. failed: what it said of the others.
+    """
+
+    _count = 0
+
+    def __init__(self, addon: Addon) -> None:
+        self.addon = addon
+        self.done: list[str] = []
+        self.failed: list[str] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="writer")
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> "Writer":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self._error is not None and error is None:
+            raise self._error
+
+    def in_the_middle(self) -> None:
+        """Returns when a backup is under way and has written data."""
+        wait_for_more_packs(self.addon, self._thread)
+
+    def gets_on(self, backups: int = 1) -> None:
+        """Returns when so many backups more were reported as made, the one under way not counted."""
+        self._await(lambda: len(self.done), len(self.done) + 1 + backups)
+
+    def is_refused(self) -> None:
+        """Returns when a backup was told that it failed."""
+        self._await(lambda: len(self.failed), len(self.failed) + 1)
+
+    def _await(self, count: Callable[[], int], wanted: int) -> None:
+        deadline = time.monotonic() + BACKUP_SECONDS * 2
+        while count() < wanted:
+            if not self._thread.is_alive():
+                raise AssertionError(f"The writer ended by itself: {self._error}")
+            if time.monotonic() > deadline:
+                raise AssertionError(f"Made: {self.done}; refused: {self.failed}; waited for {wanted}.")
+            time.sleep(0.5)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._back_up()
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits for the thread
+            self._error = error
+
+    def _back_up(self) -> None:
+        Writer._count += 1
+        tree = Tree(self.addon.machine, "/srv/site", 1000 + Writer._count)
+        tree.make()
+        name = f"2026-05-01_{Writer._count:06d}_UTC"
+        line = f'backup --json --host shop --tag "{name} 0a1b2c3 auto" {tree.path}'
+        ended = self.addon.restic(line, seconds=BACKUP_SECONDS)
+        if ended.status == 0:
+            self.done.append(name)
+        else:
+            self.failed.append(f"{name}: {ended.status}: {ended.error.strip()[-300:]}")
+
+
+def nothing_is_lost(addon: Addon, writer: Writer) -> None:
+    """Every byte of the repository is sound, and every backup that was reported as made is there."""
+    addon.check(read_data=True)
+    names = {str(entry["tags"][0]).split()[0] for entry in addon.snapshots()}
+    assert writer.done
+    assert set(writer.done) <= names, f"gone: {sorted(set(writer.done) - names)}"
+
+
+def writes_are_refused(cluster: Cluster, node: str) -> None:
+    """A write into /data on this node ends with an error, instead of being taken or waiting for good."""
+    deadline = time.monotonic() + 120
+    while True:
+        tried = cluster.on(node, "timeout -s KILL 60 sh -c 'echo no >/data/.storage-node/refused'")
+        if tried.status not in (0, 137):
+            return
+        if time.monotonic() > deadline:
+            raise CommandFailedError(f"{node}: a write without a majority ended with {tried.status}.")
+        time.sleep(1)

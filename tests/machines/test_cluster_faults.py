@@ -1,0 +1,126 @@
+"""What befalls nodes of a cluster while an application writes backups: none is lost, and all heals by itself."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from demo.addon import Addon
+from tests.machines.clusters import Cluster, Writer, application, formed, nothing_is_lost, writes_are_refused
+from tests.project import boot_id
+
+pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with formed(tmp_path_factory.mktemp("faults") / "project") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def addon(cluster: Cluster) -> Iterator[Addon]:
+    with application(cluster) as made:
+        yield made
+
+
+@pytest.fixture
+def kept(cluster: Cluster, addon: Addon) -> Iterator[Writer]:
+    """A writer; when the fault is over, the cluster is whole by itself and nothing that was reported is lost."""
+    cluster.whole()
+    writer = Writer(addon)
+    with writer:
+        writer.in_the_middle()
+        yield writer
+    cluster.whole()
+    nothing_is_lost(addon, writer)
+
+
+@pytest.mark.parametrize("node", ["storage-1", "storage-2", "storage-3"])
+def test_each_node_may_lose_its_power(cluster: Cluster, kept: Writer, node: str) -> None:
+    cluster.machine(node).kill()
+    kept.gets_on()
+    known = cluster.project.status()
+    assert known["healthy"] is False
+    for name in set(cluster.nodes) - {node}:
+        assert known["nodes"][name]["cluster"]["quorum"] is True
+        assert any(node in problem for problem in known["nodes"][name]["problems"])
+    cluster.power_on(node)
+    kept.gets_on()
+    assert kept.failed == []
+
+
+def test_the_serving_node_may_lose_its_network(cluster: Cluster, kept: Writer) -> None:
+    node = cluster.holder()
+    with cluster.network_cut(node):
+        # Both sides are asked to write: only the majority may.
+        writes_are_refused(cluster, node)
+        kept.gets_on()
+        assert "10.77.0.10/" not in cluster.must(node, "ip -brief address")
+        assert cluster.holder() != node
+    kept.gets_on()
+    assert kept.failed == []
+
+
+def test_without_a_majority_writes_end_and_go_on_when_it_is_back(cluster: Cluster, kept: Writer) -> None:
+    left, *lost = cluster.nodes
+    for node in lost:
+        cluster.machine(node).kill()
+    writes_are_refused(cluster, left)
+    known = cluster.project.status()["nodes"][left]
+    assert known["cluster"]["quorum"] is False
+    assert known["cluster"]["floatingAddress"]["holder"] is None
+    cluster.power_on(*lost)
+    # The backup that was under way may have been refused; the next must not be.
+    kept.gets_on()
+
+
+def test_all_nodes_may_lose_their_power_at_once(cluster: Cluster, kept: Writer) -> None:
+    for node in cluster.nodes:
+        cluster.machine(node).kill()
+    cluster.power_on(*cluster.nodes)
+    kept.gets_on()
+
+
+def test_one_nodes_full_disk_stops_nobody(cluster: Cluster, kept: Writer) -> None:
+    node = "storage-2"
+    cluster.must(node, "fallocate -l $(df --output=avail -B1 /brick | tail -n 1) /brick/filler; df /brick")
+    kept.gets_on()
+    said = " ".join(cluster.project.status()["nodes"][node]["problems"])
+    assert "free" in said
+    cluster.must(node, "rm /brick/filler")
+    kept.gets_on()
+    assert kept.failed == []
+
+
+def test_all_disks_full_refuses_backups_and_hurts_none(cluster: Cluster, kept: Writer) -> None:
+    for node in cluster.nodes:
+        cluster.must(node, "fallocate -l $(df --output=avail -B1 /brick | tail -n 1) /brick/filler; df /brick")
+    kept.is_refused()
+    for node in cluster.nodes:
+        cluster.must(node, "rm /brick/filler")
+    kept.gets_on()
+    assert "No space left" in " ".join(kept.failed)
+
+
+def test_a_brick_that_dies_is_started_again(cluster: Cluster, kept: Writer) -> None:
+    node = "storage-3"
+    before = cluster.must(node, "pidof glusterfsd").strip()
+    cluster.must(node, f"kill -KILL {before}")
+    kept.gets_on()
+    cluster.whole()
+    assert cluster.must(node, "pidof glusterfsd").strip() != before
+    assert kept.failed == []
+
+
+def test_a_node_may_reboot_to_finish_an_update(cluster: Cluster, kept: Writer) -> None:
+    node = cluster.holder()
+    with cluster.shell(node) as shell:
+        booted = boot_id(shell)
+        # What the packages of a new kernel do; an administrator then restarts the node.
+        shell.run("touch /run/reboot-required")
+        assert cluster.project.status()["nodes"][node]["rebootRequired"] is True
+        shell.attempt("systemctl reboot")
+    kept.gets_on()
+    cluster.project.wait_for_boot(booted, node=cluster.nodes.index(node))
+    kept.gets_on()
+    assert kept.failed == []
