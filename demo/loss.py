@@ -1,12 +1,10 @@
 """The loss of the very node that serves, in the middle of a backup: on a cluster nobody may notice."""
 
-import threading
 import time
 from collections.abc import Callable
 
 from demo.addon import Addon
-from demo.power import END_SECONDS, wait_for_more_packs
-from demo.shell import Result
+from demo.midway import MidwayBackup
 from demo.tree import Tree
 
 #: How long the cluster may take to be whole again once the node is back.
@@ -21,17 +19,11 @@ def backup_through_node_loss(
     ``off`` cuts the power and names the node; ``on`` brings it back, after the backup; ``pending`` counts what is left
     to heal, None while not all bricks can be asked. Every byte is checked while the node is away, and once it is whole.
     """
-    tree.make()
-    before = {entry["id"] for entry in addon.snapshots()}
-    ended: list[Result] = []
-    line = f'backup --json --host {addon.name} --tag "2026-03-02_020000_UTC 0a1b2c3 auto" ' + tree.path
-    writer = threading.Thread(target=lambda: ended.append(addon.restic(line, seconds=END_SECONDS)))
-    writer.start()
-    wait_for_more_packs(addon, writer)
+    backup = MidwayBackup(addon, tree, "2026-03-02_020000_UTC")
     lost = off()
-    writer.join()
-    if not ended or ended[0].status != 0:
-        raise AssertionError(f"The backup did not survive the loss of {lost}: {ended[0].error if ended else 'no end'}")
+    ended = backup.end()
+    if ended is None or ended.status != 0:
+        raise AssertionError(f"The backup did not survive the loss of {lost}: {ended.error if ended else 'no end'}")
     addon.check(read_data=True)
     on()
     began = time.monotonic()
@@ -40,7 +32,5 @@ def backup_through_node_loss(
             raise AssertionError(f"{lost} is back, and {pending()} entries are still to be healed.")
         time.sleep(2)
     addon.check(read_data=True)
-    after = {entry["id"] for entry in addon.snapshots()}
-    if not before < after:
-        raise AssertionError(f"Snapshots {sorted(before - after)} are gone after the loss of {lost}.")
+    backup.see_all_kept(f"the loss of {lost}")
     return f"{lost} lost, the backup completed, every byte checked without it and after it was healed"
