@@ -28,8 +28,9 @@ def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str]) -> d
     }
     try:
         found["nodes"] = _nodes(name, cluster, problems)
-        found["bricks"] = _bricks(cluster, problems)
-        _options(cluster, problems)
+        volume = _volume()
+        found["bricks"] = _bricks(cluster, volume, problems)
+        _options(cluster, volume, problems)
     except NodeError as error:
         problems.append(str(error))
         return found
@@ -63,10 +64,14 @@ def _nodes(name: str, cluster: Cluster, problems: list[str]) -> list[dict[str, A
     return found
 
 
-def _bricks(cluster: Cluster, problems: list[str]) -> list[dict[str, Any]]:
+def _volume() -> gluster.Volume:
     volume = gluster.volume(VOLUME)
     if volume is None or not volume.started:
         raise NodeError(f"The volume {VOLUME} is {'not made' if volume is None else 'not started'}; run `pulumi up`.")
+    return volume
+
+
+def _bricks(cluster: Cluster, volume: gluster.Volume, problems: list[str]) -> list[dict[str, Any]]:
     owners: dict[str, Member] = {member.id: member for member in cluster.members}
     running = gluster.online(VOLUME)
     heals = {heal.brick: heal for heal in gluster.heals(VOLUME)}
@@ -91,9 +96,7 @@ def _bricks(cluster: Cluster, problems: list[str]) -> list[dict[str, Any]]:
     return found
 
 
-def _options(cluster: Cluster, problems: list[str]) -> None:
-    volume = gluster.volume(VOLUME)
-    known = volume.options if volume else {}
+def _options(cluster: Cluster, volume: gluster.Volume, problems: list[str]) -> None:
     for key, value in sorted(wanted(cluster).items()):
-        if known.get(key) != value:
-            problems.append(f"The volume's option {key} is {known.get(key)}, not {value}.")
+        if (known := volume.options.get(key)) != value:
+            problems.append(f"The volume's option {key} is {known}, not {value}.")

@@ -29,20 +29,19 @@ def apply(cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
     """Brings the volume to the specification and says what was done; ``bricks`` are the members' brick directories."""
     _await_peers(cluster)
     wanted = [Brick(member.id, member.address, bricks[member.name]) for member in cluster.members]
-    present = gluster.volume(VOLUME)
-    created = present is None
-    if present is None:
-        _create(cluster, wanted)
-    else:
-        _refuse_other(cluster, present)
-    _set_options(cluster)
-    added, replaced = ([], []) if present is None else _settle_bricks(cluster, present, wanted)
-    _start()
+    found = gluster.volume(VOLUME)
+    present = found or _create(cluster, wanted)
+    _refuse_other(cluster, present)
+    # Each of these decides by a part of the volume that those before it leave as it was found.
+    _set_options(cluster, present)
+    added, replaced = _settle_bricks(cluster, present, wanted)
+    if not present.started:
+        gluster.change("volume", "start", VOLUME)
     _await_bricks(wanted)
-    healed = 0 if created else await_healed()
+    healed = await_healed() if found else 0
     return {
         "volume": VOLUME,
-        "created": created,
+        "created": found is None,
         "added": [brick.name for brick in added],
         "replaced": [brick.name for brick in replaced],
         "healedEntries": healed,
@@ -70,13 +69,13 @@ def _peer_state(member: Member, known: Mapping[str, gluster.Peer]) -> str | None
     return f"{member.name} ({member.address}) is {peer.state} ({'Connected' if peer.connected else 'Disconnected'})"
 
 
-def _create(cluster: Cluster, wanted: list[Brick]) -> None:
+def _create(cluster: Cluster, wanted: list[Brick]) -> Volume:
+    """Makes the volume and returns it: not started, and with none of the options yet."""
     count = len(wanted)
-    if cluster.layout == "replicated":
-        shape = ["replica", str(count)]
-    else:
-        shape = ["disperse", str(count), "redundancy", str(REDUNDANCY[count])]
+    redundancy = REDUNDANCY[count] if cluster.layout == "dispersed" else 0
+    shape = ["disperse", str(count), "redundancy", str(redundancy)] if redundancy else ["replica", str(count)]
     gluster.change("volume", "create", VOLUME, *shape, *(brick.name for brick in wanted))
+    return Volume(False, cluster.layout, redundancy, tuple(wanted), {})
 
 
 def _refuse_other(cluster: Cluster, present: Volume) -> None:
@@ -100,10 +99,8 @@ def _refuse_other(cluster: Cluster, present: Volume) -> None:
         )
 
 
-def _set_options(cluster: Cluster) -> None:
-    present = gluster.volume(VOLUME)
-    known = present.options if present else {}
-    changed = {key: value for key, value in options.wanted(cluster).items() if known.get(key) != value}
+def _set_options(cluster: Cluster, present: Volume) -> None:
+    changed = {key: value for key, value in options.wanted(cluster).items() if present.options.get(key) != value}
     if changed:
         gluster.change("volume", "set", VOLUME, *gluster.arguments_of(changed))
 
@@ -144,12 +141,6 @@ def _refuse_while_healing(cluster: Cluster, lost: Brick) -> None:
 
 def _name_of(cluster: Cluster, brick: Brick) -> str:
     return next(member.name for member in cluster.members if member.id == brick.member)
-
-
-def _start() -> None:
-    present = gluster.volume(VOLUME)
-    if present is not None and not present.started:
-        gluster.change("volume", "start", VOLUME)
 
 
 def _await_bricks(wanted: list[Brick]) -> None:

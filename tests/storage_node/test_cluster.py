@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from storage_node import firewall, spec
-from storage_node.cluster import brick, ganesha, gluster, glusterd, membership, volume
+from storage_node.cluster import brick, ganesha, gluster, glusterd, health, membership, options, volume
 from storage_node.cluster.gluster import Brick, Heal, Peer, Volume
 from storage_node.cluster.membership import Cluster
 from storage_node.errors import NodeError
@@ -134,12 +135,12 @@ class Glusterd:
     """Stands in for the gluster command: a volume, and what was asked of it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, present: Volume | None, count: int = 3) -> None:
-        self.present, self.changes = present, list[tuple[str, ...]]()
+        self.present, self.changes, self.asked = present, list[tuple[str, ...]](), 0
         self.heals = [Heal(f"10.77.0.{11 + i}:/brick/brick-{i}", 0, 0) for i in range(count)]
         peers = [Peer(UUIDS[i], gluster.IN_CLUSTER, True) for i in range(1, count)]
         answers: dict[str, Callable[..., object]] = {
             "peers": lambda: peers,
-            "volume": lambda _: self.present,
+            "volume": self.volume,
             "change": lambda *words: self.changes.append(words),
             "heals": lambda _: self.heals,
             "online": lambda _: {brick.name: True for brick in bricks(count)},
@@ -147,6 +148,10 @@ class Glusterd:
         for name, answer in answers.items():
             monkeypatch.setattr(gluster, name, answer)
         monkeypatch.setattr("time.sleep", lambda _: None)
+
+    def volume(self, _: str) -> Volume | None:
+        self.asked += 1
+        return self.present
 
     def said(self, verb: str) -> tuple[str, ...] | None:
         return next((words for words in self.changes if words[1] == verb), None)
@@ -178,6 +183,8 @@ def test_a_volume_is_made_over_all_members(
     assert made is not None
     assert made[3:] == (*shape, *(b.name for b in bricks(count)))
     assert done["created"] is True
+    # A brick that runs before its options are set would let a stranger in.
+    assert [words[1] for words in stand_in.changes] == ["create", "set", "start"]
 
 
 def test_a_volume_that_is_right_is_left_alone_but_for_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,6 +192,29 @@ def test_a_volume_that_is_right_is_left_alone_but_for_its_options(monkeypatch: p
     done = volume.apply(cluster(), directories(3))
     assert [words[1] for words in stand_in.changes] == ["set"]
     assert (done["created"], done["added"], done["replaced"]) == (False, [], [])
+    assert stand_in.asked == 1
+
+
+def test_a_volume_that_an_interrupted_step_left_unstarted_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = Glusterd(monkeypatch, replace(there(3), started=False, options=options.wanted(cluster())))
+    volume.apply(cluster(), directories(3))
+    assert stand_in.changes == [("volume", "start", "data")]
+
+
+def test_the_status_names_options_and_bricks_that_are_not_as_they_have_to_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wanted = options.wanted(cluster(floatingAddress=None))
+    stand_in = Glusterd(monkeypatch, replace(there(3), options={**wanted, "server.ssl": "off"}))
+    problems: list[str] = []
+    health.collect(Paths(tmp_path), "storage-1", cluster(floatingAddress=None), problems)
+    assert problems == ["The volume's option server.ssl is off, not on."]
+    assert stand_in.asked == 1
+    for present, words in ((None, "not made"), (replace(there(3), started=False), "not started")):
+        stand_in.present, problems = present, []
+        found = health.collect(Paths(tmp_path), "storage-1", cluster(floatingAddress=None), problems)
+        assert problems == [f"The volume data is {words}; run `pulumi up`."]
+        assert found["quorum"] is False
 
 
 def test_a_fresh_disk_in_a_lost_one_s_place_is_filled_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
