@@ -116,11 +116,10 @@ def configure(value: Mapping[str, Any]) -> Configure:
 
 
 def _member(value: Mapping[str, Any], name: str) -> tuple[Cluster, Credentials]:
-    entry = value.get("cluster")
-    cluster = membership.parse(entry)
+    cluster = membership.parse(value.get("cluster"))
     if all(member.name != name for member in cluster.members):
         raise NodeError(f"cluster.members in the specification do not name this node, {name}.")
-    return cluster, membership.credentials(entry if isinstance(entry, dict) else {})
+    return cluster, membership.credentials(value["cluster"])
 
 
 def volume(value: Mapping[str, Any]) -> Volume:
