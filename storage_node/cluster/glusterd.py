@@ -51,11 +51,11 @@ RestartSec=2
 """
 
 
-def files(paths: Paths) -> dict[str, str]:
-    """The configuration files without secrets, by their absolute paths."""
+def files(paths: Paths) -> dict[Path, str]:
+    """The configuration files without secrets."""
     return {
-        "/etc/glusterfs/glusterd.vol": _SETTINGS,
-        "/etc/systemd/system/glusterd.service.d/backup-storage.conf": _DROP_IN.format(brick=paths.brick_mount),
+        paths.at("/etc/glusterfs/glusterd.vol"): _SETTINGS,
+        paths.units / "glusterd.service.d/backup-storage.conf": _DROP_IN.format(brick=paths.brick_mount),
     }
 
 
@@ -63,7 +63,7 @@ def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credential
     """Writes all that glusterd starts from; returns whether one that runs has to be started anew."""
     changed = _identity(paths, cluster.member(name).id)
     for path, content in files(paths).items():
-        changed |= atomic.write(paths.at(path), content)
+        changed |= atomic.write(path, content)
     changed |= atomic.write(paths.at("/etc/ssl/glusterfs.key"), f"{credentials.private_key}\n", 0o600)
     changed |= atomic.write(paths.at("/etc/ssl/glusterfs.pem"), f"{credentials.certificate}\n")
     changed |= atomic.write(paths.at("/etc/ssl/glusterfs.ca"), f"{credentials.authority}\n")
