@@ -10,12 +10,10 @@ import fcntl
 import os
 import stat
 import struct
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage_node import system
+from storage_node import system, waiting
 from storage_node.errors import NodeError, from_os
 
 MIB = 1024 * 1024
@@ -46,22 +44,26 @@ class Found:
 
 def wait_for_device(device: Path) -> Path:
     """Waits for the device node and returns the real one behind the stable id."""
-    _poll(
-        device.exists,
+    waiting.until(
+        lambda: None if device.exists() else f"The data disk {device} is not there",
         DEVICE_WAIT_SECONDS,
-        f"The data disk {device} did not appear within {DEVICE_WAIT_SECONDS:.0f} s; check that it is attached.",
+        POLL_SECONDS,
+        "check that it is attached",
     )
     return device.resolve()
 
 
 def wait_for_size(device: Path, size_gb: int) -> int:
     """Waits until the device is as large as asked and returns its size in bytes."""
-    _poll(
-        lambda: size_of(device) >= size_gb * 10**9,
-        GROWTH_WAIT_SECONDS,
-        f"The data disk {device} has {size_of(device)} bytes, less than the {size_gb} GB of sizeGb; "
-        "grow the disk on the platform, then run `pulumi up` again.",
-    )
+
+    def missing() -> str | None:
+        size = size_of(device)
+        if size >= size_gb * 10**9:
+            return None
+        return f"The data disk {device} has {size} bytes, less than the {size_gb} GB of sizeGb"
+
+    then = "grow the disk on the platform, then run `pulumi up` again"
+    waiting.until(missing, GROWTH_WAIT_SECONDS, POLL_SECONDS, then)
     return size_of(device)
 
 
@@ -174,11 +176,3 @@ def _filesystem_bytes(mountpoint: Path) -> int:
         os.close(descriptor)
     block_size, data_blocks = struct.unpack_from("=I28xQ", geometry)
     return int(block_size) * int(data_blocks)
-
-
-def _poll(done: Callable[[], bool], deadline_seconds: float, message: str) -> None:
-    deadline = time.monotonic() + deadline_seconds
-    while not done():
-        if time.monotonic() > deadline:
-            raise NodeError(message)
-        time.sleep(POLL_SECONDS)

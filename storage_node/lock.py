@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from storage_node import atomic
-from storage_node.errors import NodeError
 from storage_node.paths import Paths
+from storage_node.waiting import until
 
 # An orphaned `restic key add` behind a slow disk may take minutes; an operator who waits longer wants to know.
 WAIT_SECONDS = 300.0
@@ -33,7 +33,7 @@ def exclusive(path: Path, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _acquire(descriptor, wait_seconds)
+        _acquire(partial(fcntl.flock, descriptor), lambda: _holder(descriptor), wait_seconds, POLL_SECONDS)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
         _held.append(descriptor)
@@ -54,39 +54,30 @@ def among_members(paths: Paths, wait_seconds: float = MEMBERS_WAIT_SECONDS) -> I
     path = paths.members_lock
     atomic.private_directory(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + wait_seconds
     try:
-        while True:
-            try:
-                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except (BlockingIOError, PermissionError):
-                if time.monotonic() > deadline:
-                    raise NodeError(
-                        f"Another node has been at work on the repositories for more than {wait_seconds:.0f} s; wait "
-                        "for it to end, then run `pulumi up` again."
-                    ) from None
-                time.sleep(MEMBERS_POLL_SECONDS)
+        busy = "Another node is at work on the repositories"
+        _acquire(partial(fcntl.lockf, descriptor), lambda: busy, wait_seconds, MEMBERS_POLL_SECONDS)
         yield
     finally:
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, wait_seconds: float) -> None:
-    deadline = time.monotonic() + wait_seconds
-    while True:
+def _acquire(take: Callable[[int], object], busy: Callable[[], str], seconds: float, poll: float) -> None:
+    """Takes a lock once it is free; ``busy`` says who has it."""
+
+    def missing() -> str | None:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-                raise NodeError(
-                    f"Another storage-node step (process {holder}) has been at work for more than "
-                    f"{wait_seconds:.0f} s; wait for it to end, then run `pulumi up` again."
-                ) from None
-            time.sleep(POLL_SECONDS)
-        else:
-            return
+            take(fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return busy()
+        return None
+
+    until(missing, seconds, poll, "let it end, then run `pulumi up` again")
+
+
+def _holder(descriptor: int) -> str:
+    holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+    return f"Another storage-node step (process {holder}) is at work"
 
 
 def held_descriptors() -> tuple[int, ...]:

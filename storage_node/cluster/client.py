@@ -5,8 +5,8 @@ from __future__ import annotations
 from storage_node import atomic, mount
 from storage_node.cluster.membership import Cluster
 from storage_node.cluster.options import VOLUME
-from storage_node.cluster.waiting import until
 from storage_node.paths import Paths
+from storage_node.waiting import until
 
 SERVICE = "storage-node-data.service"
 MOUNT_SECONDS = 300.0

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from storage_node import atomic, exports, services, system, users
 from storage_node.cluster.options import VOLUME
-from storage_node.cluster.waiting import until
 from storage_node.errors import NodeError
 from storage_node.exports import Export
 from storage_node.paths import Paths
+from storage_node.waiting import until
 
 SERVICE = "nfs-ganesha.service"
 RELOAD_SECONDS = 300.0

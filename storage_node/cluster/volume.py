@@ -15,8 +15,8 @@ from storage_node.cluster import gluster, options
 from storage_node.cluster.gluster import Brick, Volume
 from storage_node.cluster.membership import REDUNDANCY, Cluster, Member
 from storage_node.cluster.options import VOLUME
-from storage_node.cluster.waiting import until
 from storage_node.errors import NodeError
+from storage_node.waiting import until
 
 # A member that was just configured may still boot its services; on a busy computer that takes minutes.
 PEERS_SECONDS = 300.0

@@ -167,7 +167,7 @@ def test_files_beneath_the_mountpoint_are_not_hidden(disk: Disk) -> None:
 
 def test_a_device_that_never_comes_is_named(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage_node.disk.DEVICE_WAIT_SECONDS", 0.1)
-    with pytest.raises(NodeError, match="virtio-other did not appear within"):
+    with pytest.raises(NodeError, match="virtio-other is not there; it was waited for"):
         disk.configure(device="/dev/disk/by-id/virtio-other")
 
 

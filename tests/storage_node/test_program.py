@@ -115,6 +115,23 @@ def test_a_second_step_waits_and_then_says_who_is_at_work(paths: Paths) -> None:
         pass
 
 
+def test_the_cluster_s_lock_is_waited_for_while_another_process_has_it(paths: Paths) -> None:
+    with lock.among_members(paths):
+        pass
+    take = "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+    line = [sys.executable, "-c", take, str(paths.members_lock)]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdout.readline()
+        words = "Another node is at work on the repositories; it was waited for"
+        with pytest.raises(NodeError, match=words), lock.among_members(paths, 0.05):
+            pass
+        other.stdin.close()
+    with lock.among_members(paths, 0.05):
+        pass
+
+
 def test_the_lock_is_held_until_an_orphaned_child_has_ended(paths: Paths) -> None:
     """A killed step's restic goes on; the next step must not meet it half way."""
     with lock.exclusive(paths.lock):
