@@ -1,4 +1,4 @@
-"""Asks the Pulumi engine about a stack through its command line, in the environment of ``activate``."""
+"""Asks the Pulumi engine about a stack or has it change one: its command line, in the environment of ``activate``."""
 
 import json
 import subprocess
@@ -63,6 +63,16 @@ def preview(stack: str, *arguments: str) -> Preview:
     if not done.stdout.strip():
         raise OperateError(f"pulumi preview ended with status {done.returncode}:\n{done.stderr.strip()}")
     return parse(done.stdout)
+
+
+def drive(command: str, stack: str, *arguments: str, failed: str) -> None:
+    """Has the engine change a stack, without a question, while the operator sees what it says.
+
+    command: `up` or `refresh`; further ``arguments`` go with it. Raises OperateError with ``failed`` where it fails.
+    """
+    line = ["pulumi", command, "--stack", stack, "--yes", "--skip-preview", "--non-interactive", *arguments]
+    if subprocess.run(line, cwd=HOME, check=False).returncode != 0:
+        raise OperateError(failed)
 
 
 def _json(*arguments: str) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from operate.engine import answers, preview, resources
+from operate.engine import answers, drive, preview, resources
 from operate.errors import OperateError
 from operate.project import HOME, platform
 from operate.report import disks, machines
@@ -56,11 +56,8 @@ def recover(stack: str, confirm: str | None) -> str:
         raise OperateError("\n".join(problems))
     if confirm is None:
         return _intention(stack, there)
-    line = ["pulumi", "up", "--stack", stack, "--yes", "--skip-preview", "--non-interactive"]
-    if subprocess.run(line, cwd=HOME, check=False).returncode != 0:
-        raise OperateError(
-            f"The recovery did not finish; what stopped it is said above. `make up STACK={stack}` goes on."
-        )
+    failed = f"The recovery did not finish; what stopped it is said above. `make up STACK={stack}` goes on."
+    drive("up", stack, failed=failed)
     return "\n".join(_result(stack, answers(stack, _STEP)))
 
 

@@ -1,10 +1,7 @@
 """Runs every step on every node again, so that the nodes are what the stack says once more."""
 
-import subprocess
-
-from operate.engine import resources
+from operate.engine import drive, resources
 from operate.errors import OperateError
-from operate.project import HOME
 
 _COMMAND = "command:remote:Command"
 
@@ -18,6 +15,4 @@ def repair(stack: str) -> None:
     if not steps:
         raise OperateError(f"Stack {stack} has no nodes yet. Run `make up STACK={stack}`.")
     flags = [word for urn in steps for word in ("--replace", urn)]
-    line = ["pulumi", "up", "--stack", stack, "--yes", "--skip-preview", "--non-interactive", *flags]
-    if subprocess.run(line, cwd=HOME, check=False).returncode != 0:
-        raise OperateError("The repair did not finish; what stopped it is said above.")
+    drive("up", stack, *flags, failed="The repair did not finish; what stopped it is said above.")

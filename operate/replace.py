@@ -1,15 +1,13 @@
 """Brings a fresh machine into a node's place, and returns when the cluster is whole again."""
 
-import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from operate.engine import outputs, resources
+from operate.engine import drive, outputs, resources
 from operate.errors import OperateError
-from operate.project import HOME
 from operate.status import status
 
-_UP = ("pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--suppress-outputs")
+_UNFINISHED = "The replacement did not finish; what stopped it is said above. Run the same command again."
 
 
 def replace(stack: str, node: str) -> None:
@@ -26,10 +24,10 @@ def replace(stack: str, node: str) -> None:
         raise OperateError(f"{node} cannot be replaced now: {' '.join(problems)}")
     machine, disk = _urns(stack, node)
     # What of the two is gone for good leaves the state, so that it is made anew.
-    _engine("pulumi", "refresh", "--yes", "--skip-preview", "--non-interactive", "--suppress-outputs", "--stack", stack,
-            *(word for urn in (machine, disk) if urn for word in ("--target", urn)))  # fmt: skip
+    targets = [word for urn in (machine, disk) if urn for word in ("--target", urn)]
+    drive("refresh", stack, "--suppress-outputs", *targets, failed=_UNFINISHED)
     left, _ = _urns(stack, node)
-    _engine(*_UP, "--stack", stack, *(("--replace", left) if left else ()))
+    drive("up", stack, "--suppress-outputs", *(("--replace", left) if left else ()), failed=_UNFINISHED)
 
 
 def unbearable(nodes: Mapping[str, Mapping[str, Any]], node: str) -> list[str]:
@@ -66,8 +64,3 @@ def _urns(stack: str, node: str) -> tuple[str | None, str | None]:
         if resource.get("custom") and name in (node, f"{node}-data"):
             found[name] = resource["urn"]
     return found.get(node), found.get(f"{node}-data")
-
-
-def _engine(*line: str) -> None:
-    if subprocess.run(line, cwd=HOME, check=False).returncode != 0:
-        raise OperateError("The replacement did not finish; what stopped it is said above. Run the same command again.")
