@@ -11,6 +11,7 @@ from components.certificates import Authority
 from components.node_program import NodeProgram
 from components.platforms.base import Machine, Platform
 from components.storage_node import StorageNode, after, member_id
+from plan.layout import node_name
 from plan.settings import Settings
 
 
@@ -44,17 +45,18 @@ class GlusterCluster(pulumi.ComponentResource):
         members: pulumi.Output[list[dict[str, str]]]
         resolve: Callable[[pulumi.Output[list[dict[str, str]]]], None]
         members, resolve = pulumi.deferred_output()
+        cluster = {"layout": settings.layout, "floatingAddress": self.floating_address, "members": members}
         self.nodes = [
             StorageNode(
-                node,
+                node_name(index),
                 index,
                 settings,
                 platform,
                 program,
-                _membership(settings, members, self.floating_address, authority, node, secret.result),
+                {**cluster, **_credentials(authority, node_name(index), secret.result)},
                 pulumi.ResourceOptions.merge(after(opts), child),
             )
-            for index, node in enumerate((f"storage-{number + 1}" for number in range(settings.nodes)), start=1)
+            for index in range(1, settings.node_count + 1)
         ]
         machines = {node.machine.name: node.machine for node in self.nodes}
         resolve(_members(machines))
@@ -64,7 +66,7 @@ class GlusterCluster(pulumi.ComponentResource):
             "volume",
             {
                 "program": program.sha256,
-                "cluster": _cluster(settings, members, self.floating_address),
+                "cluster": cluster,
                 "bricks": {node.machine.name: node.configured["brick"] for node in self.nodes},
                 # A fresh machine in a node's place: the volume is looked after again.
                 "instances": {node: machine.instance for node, machine in machines.items()},
@@ -85,23 +87,10 @@ def _members(machines: Mapping[str, Machine]) -> pulumi.Output[list[dict[str, st
     )
 
 
-def _cluster(settings: Settings, members: pulumi.Output[Any], floating_address: str | None) -> dict[str, Any]:
-    """What every member knows of the cluster; without secrets."""
-    return {"layout": settings.layout, "floatingAddress": floating_address, "members": members}
-
-
-def _membership(
-    settings: Settings,
-    members: pulumi.Output[Any],
-    floating_address: str | None,
-    authority: Authority,
-    node: str,
-    secret: pulumi.Output[str],
-) -> dict[str, Any]:
-    """What one member is told: the cluster, and how it proves that it is in it."""
+def _credentials(authority: Authority, node: str, secret: pulumi.Output[str]) -> dict[str, Any]:
+    """How one member proves that it is in the cluster."""
     private_key, certificate = authority.member(node)
     return {
-        **_cluster(settings, members, floating_address),
         "privateKey": private_key,
         "certificate": certificate,
         "authority": authority.certificate,

@@ -13,6 +13,7 @@ from components.node_program import NodeProgram
 from components.platforms.base import Platform
 from components.shape import ShapeGuard
 from components.storage_node import StorageNode
+from plan.layout import node_name
 from plan.problems import SettingsError
 from plan.settings import Settings
 
@@ -43,7 +44,7 @@ def build(settings: Settings, platform: Platform) -> Storage:
     if settings.topology == "cluster":
         cluster = GlusterCluster("cluster", settings, platform, program, guarded)
         return _serving(settings, cluster.nodes, program, cluster)
-    node = StorageNode("storage-1", 1, settings, platform, program, opts=guarded)
+    node = StorageNode(node_name(1), 1, settings, platform, program, opts=guarded)
     return _serving(settings, [node], program, None)
 
 

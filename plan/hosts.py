@@ -100,7 +100,7 @@ class Host(BaseModel):
 def problems(settings: Settings) -> list[tuple[str, str]]:
     """What is wrong with the hosts of platform hosts, each with the setting that it is about."""
     found = []
-    hosts, nodes = settings.hosts, settings.shape.nodes
+    hosts, nodes = settings.hosts, settings.node_count
     if len(hosts) != nodes:
         machines = "1 machine" if nodes == 1 else f"{nodes} machines"
         found.append(("hosts", f"lists {len(hosts)}; this storage needs {machines}, one for each node."))

@@ -13,6 +13,11 @@ Nodes = Literal[3, 5, 7]
 REDUNDANCY: Mapping[int, int] = {3: 1, 5: 2, 7: 3}
 
 
+def node_name(index: int) -> str:
+    """The name of a stack's ``index``-th node, from 1."""
+    return f"storage-{index}"
+
+
 @dataclass(frozen=True)
 class Shape:
     """What decides where the data lies: the part of the settings that cannot change freely in place."""

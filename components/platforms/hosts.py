@@ -10,6 +10,7 @@ from components.platforms.base import Machine
 from components.platforms.hosts_survey import HostsProvider, elevation
 from components.storage_node import filesystem_id
 from plan.hosts import Host
+from plan.layout import node_name
 from plan.settings import Settings
 
 
@@ -77,7 +78,7 @@ class HostsPlatform:
 
 def _entry(number: int, host: Host) -> dict[str, str | int]:
     """A host as the state keeps it, with the node that it is."""
-    name = f"storage-{number}"
+    name = node_name(number)
     return {
         "node": name,
         "address": host.address,

@@ -22,11 +22,6 @@ _RESERVED_BEFORE = 4
 Network = ipaddress.IPv4Network
 
 
-def node_name(index: int) -> str:
-    """The name of a stack's ``index``-th node, from 1."""
-    return f"storage-{index}"
-
-
 def zones_needed(nodes: int) -> int:
     """In how many zones that many nodes have to be."""
     return 1 if nodes == 1 else CLUSTER_ZONES

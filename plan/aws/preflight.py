@@ -4,7 +4,8 @@ from collections.abc import Callable
 from ipaddress import IPv4Network
 
 from plan.aws.facts import Facts, Quota
-from plan.aws.layout import is_usable, node_name, place, zones_needed
+from plan.aws.layout import is_usable, place, zones_needed
+from plan.layout import node_name
 from plan.settings import Settings
 
 #: Glusterd, a brick, a client and restic together; less than this and the kernel ends one of them.

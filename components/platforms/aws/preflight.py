@@ -11,7 +11,7 @@ from components.platforms.aws.account import Account, error_code, is_denied
 from components.platforms.aws.inquiry import Inquiry
 from plan.aws import preflight
 from plan.aws.facts import Facts
-from plan.aws.layout import node_name
+from plan.layout import node_name
 from plan.problems import SettingsError
 from plan.settings import Settings
 
