@@ -71,8 +71,9 @@ ssh: stack ## Open a shell on NODE=<node>, or run CMD="..." there
 purge: stack ## Delete the kept backups of ENV=<removed environment>; CONFIRM=<the same> does it
 	@$(IN_ENV); python -m operate purge "$(ENV)" $(if $(CONFIRM),--confirm "$(CONFIRM)")
 
+# With its preview, which finds what is protected before anything is deleted.
 destroy: stack ## Remove the stack's machines, disks and passwords (protected ones are refused)
-	@$(IN_ENV); pulumi destroy --stack "$$STACK" --yes --skip-preview $(ARGS)
+	@$(IN_ENV); pulumi destroy --stack "$$STACK" --yes $(ARGS)
 	@$(PYTHON) -m components.qemu sweep --root ".state/local/$$STACK"
 
 demo: stack ## Run the add-on's whole flow against the running storage, on an application machine of its own

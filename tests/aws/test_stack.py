@@ -228,12 +228,14 @@ def test_everything_that_was_called_is_in_the_policy(project: Project, cloud: Cl
     assert len(called) > 25
 
 
-def test_a_destroy_with_protected_volumes_is_refused_and_keeps_them(project: Project, cloud: Cloud) -> None:
+def test_a_destroy_with_protected_volumes_is_refused_before_anything_is_deleted(project: Project, cloud: Cloud) -> None:
     (volume,) = cloud.data_volumes(FAR)
-    refused = project.shell(f"pulumi destroy --yes --stack {project.stack}", check=False)
+    cloud.forget()
+    refused = project.make("destroy", check=False)
     assert refused.returncode != 0
-    assert "protected" in refused.stdout + refused.stderr
-    assert len(cloud.instances(FAR)) == 1
+    assert "protected" in refused.stdout
+    assert not {"StopInstances", "TerminateInstances", "DetachVolume"} & set(mutations(cloud))
+    assert [machine["State"]["Name"] for machine in cloud.instances(FAR)] == ["running"]
     project.shell(f"pulumi destroy --yes --exclude-protected --stack {project.stack}")
     assert cloud.instances(FAR) == []
     assert [kept["VolumeId"] for kept in cloud.data_volumes(FAR)] == [volume["VolumeId"]]

@@ -27,11 +27,11 @@ UP = (
 #: The same for `destroy`, which is so quick that it may be further on by the time that the kill arrives.
 DESTROY = (
     "Destroying (test)",
-    "Command environments-storage-1 delet",
-    "qemu:Machine storage-1 delet",
-    "qemu:Disk storage-1-data delet",
-    "qemu:Network network delet",
-    "PrivateKey login delet",
+    "Command environments-storage-1 deleting",
+    "qemu:Machine storage-1 deleting",
+    "qemu:Disk storage-1-data deleting",
+    "qemu:Network network deleting",
+    "PrivateKey login deleting",
 )
 
 
