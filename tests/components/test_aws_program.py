@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -170,8 +171,20 @@ def test_user_data_is_cloud_config_with_the_packages_and_fits() -> None:
 
 
 def test_user_data_keeps_down_what_the_local_image_keeps_down() -> None:
-    baked = (ROOT / "components/qemu/node_image/customize.sh").read_text()
-    assert all(unit in baked for unit in (*user_data.MASKED, *user_data.STOPPED))
+    baked = (ROOT / "components/qemu/node_image/customize.sh").read_text().replace("\\\n", "")
+    named = {verb: re.findall(rf"systemctl --quiet {verb} (.*)", baked)[0].split() for verb in ("disable", "mask")}
+    assert sorted(user_data.MASKED) == sorted(named["mask"])
+    roles = [unit for unit in named["disable"] if re.match("nfs-|gluster", unit)]
+    assert sorted(user_data.STOPPED) == sorted(roles)
+    assert "-name gsyncd" in baked
+    assert "-name gsyncd" in user_data.render(KEY)
+
+
+def test_user_data_pins_the_packages_that_the_local_image_pins() -> None:
+    baked = (ROOT / "components/qemu/node_image/sources.sh").read_text()
+    (pinned,) = re.findall(r"printf '(Package: .*)'", baked)
+    told = yaml.safe_load(user_data.render(KEY))
+    assert pinned.replace("\\n", "\n") in [file["content"] for file in told["write_files"]]
 
 
 def test_the_first_contact_refuses_a_machine_that_lacks_packages(tmp_path: Path) -> None:
