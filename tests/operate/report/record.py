@@ -145,7 +145,7 @@ def of_the_engine_and_the_code(recorder: Recorder) -> None:
     with recorder.edited("storage_node/__init__.py", '"""', '"""Changed. '):
         recorder.record("program-changed")
         recorder.record("program-changed-and-disk-grown", sizeGb=20)
-    with recorder.edited("components/storage.py", '"storage-1", 1', '"storage-2", 2'):
+    with recorder.edited("components/storage.py", "node_name(1), 1", "node_name(2), 2"):
         recorder.record("node-renamed")
 
 
@@ -155,7 +155,7 @@ def of_what_is_protected(recorder: Recorder) -> None:
     recorder.record("protection-lifted", protect=False)
     recorder.replaced("disk-replaced-refused", f"{NODE}pulumi-python:dynamic/qemu:Disk::storage-1-data", protect=True)
     recorder.replaced("secret-root-replaced-refused", ROOT, protect=True)
-    with recorder.edited("components/storage.py", '"storage-1", 1', '"storage-2", 2'):
+    with recorder.edited("components/storage.py", "node_name(1), 1", "node_name(2), 2"):
         recorder.record("node-renamed-refused", protect=True)
     shop = {"clients": ["10.77.0.101", "10.1.0.0/16"], "readers": ["docs"], "generation": 3}
     many = {"shop": shop, "docs": {"clients": ["10.3.0.0/24"]}}
@@ -165,9 +165,14 @@ def of_what_is_protected(recorder: Recorder) -> None:
 
 def of_three_nodes(recorder: Recorder) -> None:
     """Several nodes at once."""
-    one = 'StorageNode("storage-1", 1, settings, platform, program)'
-    several = 'StorageNode(f"storage-{number}", number, settings, platform, program) for number in range(1, %d)'
-    with recorder.three_nodes(), recorder.edited("components/storage.py", one, several % 4):
+    one = (
+        "StorageNode(node_name(1), 1, settings, platform, program, opts=guarded)\n    return _serving(settings, [node],"
+    )
+    several = (
+        "[StorageNode(node_name(n), n, settings, platform, program, opts=guarded) for n in range(1, 4)]\n"
+        "    return _serving(settings, node,"
+    )
+    with recorder.three_nodes(), recorder.edited("components/storage.py", one, several):
         recorder.record("three-nodes-resized", memoryMb=2048)
         with recorder.edited("storage_node/__init__.py", '"""', '"""Changed. '):
             recorder.record("three-nodes-program-changed")
