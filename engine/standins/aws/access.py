@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, ClassVar
 
 from engine.standins.aws.base import Ec2Resource, Facts, tags_of, unique
-from engine.standins.aws.region import WAIT_SECONDS
 from engine.standins.values import Properties
-
-#: A group is in use until its last machine's network card is gone.
-_POLL_SECONDS = 1.0
 
 
 class SecurityGroup(Ec2Resource):
@@ -52,17 +47,8 @@ class SecurityGroup(Ec2Resource):
         }
 
     def unmake(self, identifier: str, state: Facts) -> None:
-        """Delete it once nothing uses it any more."""
-        deadline = time.monotonic() + WAIT_SECONDS
-        while True:
-            try:
-                self.ec2.delete_security_group(GroupId=identifier)
-            except self.ec2.exceptions.ClientError as error:
-                if error.response["Error"]["Code"] != "DependencyViolation" or time.monotonic() > deadline:
-                    raise
-                time.sleep(_POLL_SECONDS)
-            else:
-                return
+        """Delete it once the network card of the last machine that used it is gone."""
+        self.once_free("DependencyViolation", lambda: self.ec2.delete_security_group(GroupId=identifier))
 
 
 class _Rule(Ec2Resource):

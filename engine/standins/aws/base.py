@@ -7,12 +7,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from engine.standins.aws.region import Region, explained, is_missing
+from engine.standins.aws.region import WAIT_SECONDS, Region, explained, is_missing
 from engine.standins.diffs import differences, property_of
 from engine.standins.resource import Call, CheckFailure, Diff, ProviderError, Resource
 from engine.standins.values import UNKNOWN, Properties, Secret, has_secret, plain
+
+_POLL_SECONDS = 1.0
 
 _COUNTER = itertools.count()
 
@@ -55,6 +58,20 @@ class Ec2Resource(Resource):
     def unmake(self, identifier: str, state: Facts) -> None:
         """Delete it."""
         raise NotImplementedError
+
+    def once_free(self, busy: str, delete: Callable[[], object]) -> None:
+        """Has ``delete`` ask again for as long as EC2 refuses with the code ``busy``: something still uses it."""
+
+        def gone() -> bool:
+            try:
+                delete()
+            except self.ec2.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] != busy:
+                    raise
+                return False
+            return True
+
+        poll(gone, f"deleting {self.noun}: {busy}")
 
     def replaces(self, path: str, inputs: Facts) -> bool:
         """Whether a change at this path needs a new one."""
@@ -156,6 +173,15 @@ class Ec2Resource(Resource):
             if work == self.look and is_missing(error):
                 return None
             raise explained(doing, error) from None
+
+
+def poll(done: Callable[[], bool], doing: str) -> None:
+    """Returns when ``done`` is true. Raises ProviderError where that takes too long."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not done():
+        if time.monotonic() > deadline:
+            raise ProviderError(f"{doing}: timeout while waiting for state to become as wanted")
+        time.sleep(_POLL_SECONDS)
 
 
 def whole(value: Any) -> Any:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import time
 import zlib
-from collections.abc import Callable
 from typing import ClassVar
 
-from engine.standins.aws.base import Ec2Resource, Facts, tags_of
-from engine.standins.aws.region import WAIT_SECONDS
+from engine.standins.aws.base import Ec2Resource, Facts, poll, tags_of
 from engine.standins.resource import ProviderError
 from engine.standins.values import Properties
-
-_POLL_SECONDS = 1.0
 
 
 class Volume(Ec2Resource):
@@ -65,7 +60,7 @@ class Volume(Ec2Resource):
                 f"InvalidParameterValue: New size cannot be smaller than existing size"
             )
         self.ec2.modify_volume(VolumeId=identifier, **changed)
-        _poll(lambda: self._modified(identifier), f"waiting for EBS Volume ({identifier}) update")
+        poll(lambda: self._modified(identifier), f"waiting for EBS Volume ({identifier}) update")
 
     def _modified(self, identifier: str) -> bool:
         found = self.ec2.describe_volumes_modifications(VolumeIds=[identifier])["VolumesModifications"]
@@ -73,17 +68,7 @@ class Volume(Ec2Resource):
 
     def unmake(self, identifier: str, state: Facts) -> None:
         """Delete it once it is free."""
-
-        def gone() -> bool:
-            try:
-                self.ec2.delete_volume(VolumeId=identifier)
-            except self.ec2.exceptions.ClientError as error:
-                if error.response["Error"]["Code"] != "VolumeInUse":
-                    raise
-                return False
-            return True
-
-        _poll(gone, f"waiting for EBS Volume ({identifier}) delete")
+        self.once_free("VolumeInUse", lambda: self.ec2.delete_volume(VolumeId=identifier))
 
 
 class VolumeAttachment(Ec2Resource):
@@ -99,7 +84,7 @@ class VolumeAttachment(Ec2Resource):
         volume, machine = inputs["volumeId"], inputs["instanceId"]
         self.ec2.attach_volume(VolumeId=volume, InstanceId=machine, Device=inputs["deviceName"])
         identifier = f"vai-{zlib.crc32('-'.join((inputs['deviceName'], machine, volume, '')).encode())}"
-        _poll(lambda: self.look(identifier, inputs) is not None, f"waiting for {self.noun} ({identifier})")
+        poll(lambda: self.look(identifier, inputs) is not None, f"waiting for {self.noun} ({identifier})")
         return identifier
 
     def look(self, identifier: str, known: Facts) -> Facts | None:
@@ -122,11 +107,3 @@ class VolumeAttachment(Ec2Resource):
             VolumeId=volume, InstanceId=machine, Device=state["deviceName"], Force=bool(state.get("forceDetach"))
         )
         self.ec2.get_waiter("volume_available").wait(VolumeIds=[volume], WaiterConfig={"Delay": 1})
-
-
-def _poll(done: Callable[[], bool], doing: str) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not done():
-        if time.monotonic() > deadline:
-            raise ProviderError(f"{doing}: timeout while waiting for state to become as wanted")
-        time.sleep(_POLL_SECONDS)
