@@ -24,9 +24,9 @@ class MidwayBackup:
         self._ended: list[Result] = []
         line = f'backup --json --host {addon.name} --tag "{name} 0a1b2c3 auto" {tree.path}'
         self._writer = threading.Thread(target=lambda: self._ended.append(addon.restic(line, seconds=_END_SECONDS)))
-        packs = self._packs()
+        before = packs(addon)
         self._writer.start()
-        self._await_more_than(packs)
+        await_more_packs(addon, before, self._writer)
 
     def end(self) -> Result | None:
         """Waits until it has ended; gives how, None where it did not within its time."""
@@ -42,14 +42,18 @@ class MidwayBackup:
     def _snapshots(self) -> set[str]:
         return {entry["id"] for entry in self._addon.snapshots()}
 
-    def _packs(self) -> int:
-        return int(self._addon.machine.run(f"find {self._addon.own['repository']}/data -type f | wc -l"))
 
-    def _await_more_than(self, packs: int) -> None:
-        deadline = time.monotonic() + _BEGIN_SECONDS
-        while self._packs() <= packs:
-            if not self._writer.is_alive():
-                raise AssertionError("The backup ended before it wrote any data; the site is too small for this.")
-            if time.monotonic() > deadline:
-                raise AssertionError(f"The backup wrote no data within {_BEGIN_SECONDS} s.")
-            time.sleep(0.2)
+def packs(addon: Addon) -> int:
+    """How many files of data the repository has."""
+    return int(addon.machine.run(f"find {addon.own['repository']}/data -type f | wc -l"))
+
+
+def await_more_packs(addon: Addon, before: int, writer: threading.Thread) -> None:
+    """Returns when the repository has more than so many, so that what follows comes in the middle of a backup."""
+    deadline = time.monotonic() + _BEGIN_SECONDS
+    while packs(addon) <= before:
+        if not writer.is_alive():
+            raise AssertionError("The backup ended before it wrote any data; the site is too small for this.")
+        if time.monotonic() > deadline:
+            raise AssertionError(f"The backup wrote no data within {_BEGIN_SECONDS} s.")
+        time.sleep(0.2)

@@ -14,7 +14,7 @@ from components.qemu.layout import StackDirectory
 from components.qemu.machine import Machine
 from demo.addon import Addon
 from demo.machines import application_machines
-from demo.power import wait_for_more_packs
+from demo.midway import await_more_packs, packs
 from demo.shell import CommandFailedError, Result, Shell
 from demo.tree import Tree
 from plan.addon import share
@@ -145,7 +145,7 @@ class Writer:
 
     def in_the_middle(self) -> None:
         """Returns when a backup is under way and has written data."""
-        wait_for_more_packs(self.addon, self._thread)
+        await_more_packs(self.addon, packs(self.addon), self._thread)
 
     def gets_on(self, backups: int = 1) -> None:
         """Returns when so many backups more were reported as made, the one under way not counted."""

@@ -53,6 +53,12 @@ def whole(project: Project, seconds: float = 900) -> dict[str, Any]:
         time.sleep(2)
 
 
+def catalogue(project: Project, node: int) -> str:
+    """All that the catalogue says on a node: which environments and backups there are."""
+    with project.operator(node) as operator:
+        return operator.run("/root/getBackups.sh && /root/getBackups.sh shop && /root/getBackupsAllEnvs.sh")
+
+
 def test_the_cluster_is_whole_and_says_so_on_every_node(cluster: Project) -> None:
     known = whole(cluster)
     assert sorted(known["nodes"]) == list(NODES)
@@ -116,6 +122,9 @@ def test_a_node_that_is_lost_for_good_is_replaced_by_one_command(cluster: Projec
         tree = Tree(shells["shop"], "/srv/site", 7)
         tree.make()
         addon.backup(tree.path, "2026-04-01_020000_UTC", "auto")
+        answers = [catalogue(cluster, node) for node in range(3)]
+        assert '"2026-04-01_020000_UTC"' in answers[0]
+        assert answers == answers[:1] * 3
         # The first, which also ran the volume's step: nothing may depend on it.
         machine = Machine(place, "storage-1")
         machine.kill()
