@@ -12,7 +12,6 @@ from typing import Any
 
 from storage_node import atomic, disk, exports, firewall, install, mount, node, packages, passwords, services
 from storage_node.cluster import member
-from storage_node.mount import OPTIONS
 from storage_node.paths import Paths
 from storage_node.spec import Configure
 
@@ -29,8 +28,8 @@ def apply(paths: Paths, spec: Configure, source: Path) -> dict[str, Any]:
         installed = install.install(paths, source)
         restart_nfs = services.configure(paths, spec.topology)
         formatted = formatting.result()
-        where = _place(paths, spec)
-        unit_changed = mount.write_units(paths, where, spec.filesystem, OPTIONS, nfs=spec.cluster is None)
+        where, options = _place(paths, spec)
+        unit_changed = mount.write_units(paths, where, spec.filesystem, options, nfs=spec.cluster is None)
         _mount(paths, spec, device, reload=unit_changed, restart_nfs=restart_nfs)
         closing.result()
         checking.result()
@@ -55,13 +54,13 @@ def apply(paths: Paths, spec: Configure, source: Path) -> dict[str, Any]:
     }
 
 
-def _place(paths: Paths, spec: Configure) -> str:
-    """Where the data disk goes: it is the shared directory, or a brick of the volume that is."""
-    return spec.data_path if spec.cluster is None else paths.brick_mount
+def _place(paths: Paths, spec: Configure) -> tuple[str, str]:
+    """Where the data disk goes and how it is mounted: it is the shared directory, or a brick of the volume that is."""
+    return (spec.data_path, mount.OPTIONS) if spec.cluster is None else (paths.brick_mount, mount.BRICK_OPTIONS)
 
 
 def _own_disk(paths: Paths, spec: Configure, device: Path) -> bool:
-    where = _place(paths, spec)
+    where, _ = _place(paths, spec)
     if mount.is_mounted(paths, where, device):
         return False
     formatted = disk.prepare(device, spec.filesystem, spec.device)
@@ -76,9 +75,9 @@ def _close(paths: Paths, spec: Configure) -> bool:
 
 
 def _mount(paths: Paths, spec: Configure, device: Path, *, reload: bool, restart_nfs: bool) -> None:
-    where = _place(paths, spec)
+    where, options = _place(paths, spec)
     if not services.has_systemd(paths) and not mount.is_mounted(paths, where, device):
-        mount.mount_now(paths, where, device, OPTIONS)
+        mount.mount_now(paths, where, device, options)
     units = [mount.unit_name(where), *services.running(paths, spec.topology)]
     services.start(paths, units, reload=reload, restart_nfs=restart_nfs)
     mount.require(paths.at(where), where)

@@ -22,6 +22,11 @@ from storage_node.paths import Paths
 # nofail lets a machine whose disk is gone boot far enough to be repaired over SSH.
 OPTIONS = "noatime,nodev,nosuid,noexec,uqnoenforce"
 
+# What a brick has acknowledged must survive its power: GlusterFS notes no names that one copy lost, and would go on to
+# list a directory without a backup. XFS alone writes names and attributes seconds later; wsync writes each at once.
+# The kernel's NFS server asks for that by itself.
+BRICK_OPTIONS = f"{OPTIONS},wsync"
+
 # linux/fs.h: FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IMMUTABLE_FL
 _GETFLAGS, _SETFLAGS, _IMMUTABLE = 0x80086601, 0x40086602, 0x10
 

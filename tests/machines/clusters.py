@@ -33,8 +33,14 @@ class Cluster:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self.outputs = project.outputs()
         self.directory = StackDirectory(project.root / ".state" / "local" / project.stack)
+        self.outputs: dict[str, Any] = {}
+        self.nodes: list[str] = []
+        self.look()
+
+    def look(self) -> None:
+        """Takes note of the nodes that there are now."""
+        self.outputs = self.project.outputs()
         self.nodes = [str(node["name"]) for node in self.outputs["nodes"]]
 
     def machine(self, node: str) -> Machine:
@@ -69,6 +75,16 @@ class Cluster:
             self.machine(node).start()
         for node in nodes:
             self.machine(node).wait(keys[node])
+
+    def differences(self, environment: str) -> dict[str, list[str]]:
+        """Which files of a repository a brick lacks that another has, or has otherwise; for a replicated volume.
+
+        An application reads a directory from one brick only, so a name that one lacks is a backup that may be missed.
+        """
+        line = f"cd /brick/brick-*/ && find {environment} -type f -printf '%P %s %m\\n'"
+        found = {node: set(self.must(node, line).splitlines()) for node in self.nodes}
+        everything = set[str]().union(*found.values())
+        return {node: sorted(everything - there) for node, there in found.items() if there != everything}
 
     @contextmanager
     def network_cut(self, node: str) -> Iterator[None]:

@@ -73,6 +73,12 @@ def test_the_cluster_is_whole_and_says_so_on_every_node(cluster: Project) -> Non
     assert holders < set(NODES)
 
 
+def test_every_brick_writes_names_before_it_acknowledges_them(cluster: Project) -> None:
+    for number in range(3):
+        with cluster.operator(number) as operator:
+            assert "wsync" in operator.run("findmnt -n -o OPTIONS /brick").split(",")
+
+
 def test_the_first_mount_of_an_environment_moves_and_the_others_are_the_nodes(cluster: Project) -> None:
     known = cluster.outputs()
     jsonschema.validate(known["addon"], SCHEMA)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from demo.addon import Addon
+from demo.tree import Tree
 from tests.machines.clusters import Cluster, Writer, application, formed, nothing_is_lost, writes_are_refused
 from tests.project import boot_id
 
@@ -32,6 +33,7 @@ def kept(cluster: Cluster, addon: Addon) -> Iterator[Writer]:
         writer.in_the_middle()
         yield writer
     cluster.whole()
+    assert cluster.differences(addon.name) == {}
     nothing_is_lost(addon, writer)
 
 
@@ -47,6 +49,17 @@ def test_each_node_may_lose_its_power(cluster: Cluster, kept: Writer, node: str)
     cluster.power_on(node)
     kept.gets_on()
     assert kept.failed == []
+
+
+def test_what_was_just_reported_as_made_is_on_every_brick(cluster: Cluster, addon: Addon) -> None:
+    tree = Tree(addon.machine, "/srv/last", 900)
+    tree.make()
+    node = cluster.holder()
+    addon.backup(tree.path, "2026-04-30_020000_UTC", "auto")
+    cluster.machine(node).kill()
+    cluster.power_on(node)
+    cluster.whole()
+    assert cluster.differences(addon.name) == {}
 
 
 def test_the_serving_node_may_lose_its_network(cluster: Cluster, kept: Writer) -> None:

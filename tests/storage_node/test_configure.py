@@ -64,7 +64,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
         pytest.skip("no loop devices on this machine")
     device = attached.stdout.strip()
     # The machine that runs the tests may have a kernel without XFS quotas; nodes have them.
-    monkeypatch.setattr(configure, "OPTIONS", mount.OPTIONS.removesuffix(",uqnoenforce"))
+    monkeypatch.setattr(mount, "OPTIONS", mount.OPTIONS.removesuffix(",uqnoenforce"))
     found = Disk(tmp_path, device)
     stand_in = nodes.Services(found.paths, system.run)
     monkeypatch.setattr(system, "run", stand_in.run)

@@ -137,6 +137,11 @@ def test_the_mount_comes_back_at_boot_before_the_nfs_server(paths: Paths) -> Non
     assert mount.write_units(paths, "/data", "0b6ae2ff-0000-4000-8000-000000000002", mount.OPTIONS)
 
 
+def test_a_bricks_names_are_written_before_they_are_acknowledged(paths: Paths) -> None:
+    mount.write_units(paths, "/brick", "0b6ae2ff-0000-4000-8000-000000000001", mount.BRICK_OPTIONS, nfs=False)
+    assert "Options=noatime,nodev,nosuid,noexec,uqnoenforce,wsync,nofail" in (paths.units / "brick.mount").read_text()
+
+
 def test_mountinfo_is_read_with_its_escapes(tmp_path: Path) -> None:
     table = tmp_path / "mountinfo"
     table.write_text(
