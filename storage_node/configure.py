@@ -71,7 +71,7 @@ def _own_disk(paths: Paths, spec: Configure, device: Path) -> bool:
 def _close(paths: Paths, spec: Configure) -> bool:
     """The firewall, with the clients that are known already; the `environments` step brings the others."""
     known = exports.clients(node.access(paths))
-    return firewall.apply(paths, firewall.openings(spec.ssh, known, spec.cluster))
+    return firewall.apply(paths, firewall.ruleset(spec.ssh, known, spec.name, spec.cluster))
 
 
 def _mount(paths: Paths, spec: Configure, device: Path, *, reload: bool, restart_nfs: bool) -> None:

@@ -50,7 +50,8 @@ def apply(paths: Paths, spec: Environments) -> dict[str, Any]:
     # Who is let in by the firewall is let in last, who is put out is put out of the exports first.
     try:
         (ganesha if settings.cluster else exports).apply(paths, shared)
-        firewall.apply(paths, firewall.openings(settings.ssh, exports.clients(shared), settings.cluster))
+        ruleset = firewall.ruleset(settings.ssh, exports.clients(shared), settings.name, settings.cluster)
+        firewall.apply(paths, ruleset)
     except NodeError as error:
         problems.append(str(error))
     if problems:

@@ -1,5 +1,7 @@
 """The node's firewall: SSH from the administrators, NFS from the environments' clients, nothing else.
 
+In a cluster it also sees to it that a member talks to the others from no address but its own.
+
 One nftables table of our own, replaced as a whole in one transaction, and the same file at every boot before the
 network comes up. Other tables are left alone.
 """
@@ -46,7 +48,17 @@ table inet {table} {{
 		ip6 saddr fe80::/10 udp dport 546 accept
 {rules}
 	}}
-}}
+{own}}}
+"""
+
+# GlusterFS keeps the source address of a connection for all that follow it. When a network card loses its link and,
+# with it, its address, a connection tries its luck by another card, and would go on with that card's address for good
+# when the link is back: the others answer on another way, and the member stays cut off.
+_OWN = """
+	chain postrouting {{
+		type nat hook postrouting priority srcnat; policy accept;
+		ip daddr @members_v4 ip saddr != {address} snat ip to {address}
+	}}
 """
 
 
@@ -75,8 +87,14 @@ def openings(ssh: Iterable[Network], nfs: Iterable[Network], cluster: Cluster | 
     return found
 
 
-def render(allowed: Iterable[Opening]) -> str:
-    """The whole ruleset as text for `nft -f`."""
+def ruleset(ssh: Iterable[Network], nfs: Iterable[Network], name: str, cluster: Cluster | None) -> str:
+    """The whole ruleset of a node of that name as text for `nft -f`."""
+    own = "" if cluster is None else _OWN.format(address=cluster.member(name).address)
+    return render(openings(ssh, nfs, cluster), own)
+
+
+def render(allowed: Iterable[Opening], own: str = "") -> str:
+    """A ruleset as text for `nft -f`: what is open, and the chain for the node's own connections."""
     sets: list[str] = []
     strict: list[str] = []
     lenient: list[str] = []
@@ -92,7 +110,7 @@ def render(allowed: Iterable[Opening]) -> str:
         if opening.strict:
             rules.append(f"\t\t{opening.protocol} dport {{ {ports} }} drop")
     text = {"sets": sets, "strict": strict, "rules": lenient}
-    return _TEMPLATE.format(table=TABLE, **{name: "\n".join(lines) for name, lines in text.items()})
+    return _TEMPLATE.format(table=TABLE, own=own, **{name: "\n".join(lines) for name, lines in text.items()})
 
 
 def _collapse(sources: Iterable[Network], version: int) -> Iterable[Network]:
@@ -118,12 +136,11 @@ def refuse_lockout(ssh: Iterable[Network], connection: str | None) -> None:
         )
 
 
-def apply(paths: Paths, allowed: Iterable[Opening]) -> bool:
-    """Loads the ruleset and keeps it for the next boot; returns whether anything had to be done.
+def apply(paths: Paths, text: str) -> bool:
+    """Loads a ruleset and keeps it for the next boot; returns whether anything had to be done.
 
     The file is written after the kernel has taken the rules, so that a ruleset it refuses never waits for a reboot.
     """
-    text = render(allowed)
     atomic.link(paths.units / "sysinit.target.wants" / "nftables.service", "/usr/lib/systemd/system/nftables.service")
     if drift(paths, text) is None:
         return False

@@ -42,7 +42,11 @@ def _data(paths: Paths, problems: list[str]) -> dict[str, Any]:
     if mounted is None:
         problems.append(f"The data disk is not mounted at {paths.data_path}.")
         return {"mounted": False, "filesystem": None, "totalBytes": 0, "freeBytes": 0}
-    space = os.statvfs(paths.data)
+    try:
+        space = os.statvfs(paths.data)
+    except OSError as error:
+        problems.append(f"{paths.data_path} cannot be read: {error.strerror}.")
+        return {"mounted": True, "filesystem": mounted.kind, "totalBytes": 0, "freeBytes": 0}
     total, free = space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
     if free < total * LOW_SPACE:
         problems.append(f"Only {free // 10**6} MB of {total // 10**6} MB are free in {paths.data_path}; raise sizeGb.")
@@ -60,7 +64,7 @@ def _services(paths: Paths, settings: Node, problems: list[str]) -> dict[str, st
         words = system.run(["systemctl", "is-active", *units]).stdout.split()
         states.update(zip(units, words, strict=False))
         problems.extend(f"{unit} is {state}." for unit, state in states.items() if state != "active")
-    wanted = firewall.render(firewall.openings(settings.ssh, exports.clients(node.access(paths)), settings.cluster))
+    wanted = firewall.ruleset(settings.ssh, exports.clients(node.access(paths)), settings.name, settings.cluster)
     wrong = firewall.drift(paths, wanted)
     states["firewall"] = "changed" if wrong else "active"
     if wrong:
@@ -98,13 +102,18 @@ def _environments(paths: Paths, settings: Node, problems: list[str], *, walk: bo
     found: dict[str, dict[str, Any]] = {}
     for name in passwords.active(paths):
         path = paths.repository(name)
-        if not (path / "config").exists():
+        try:
+            (path / "config").stat()
+            used = usage.of_environment(paths, name, settings.cluster)
+            if used is None and walk:
+                used = usage.by_walking(path)
+        except FileNotFoundError:
             problems.append(f"{name}: its repository {path} is missing.")
-            continue
-        used = usage.of_environment(paths, name, settings.cluster)
-        if used is None and walk:
-            used = usage.by_walking(path)
-        found[name] = {"usageBytes": used}
+        except OSError as error:
+            # A volume that this node is cut off from: the rest of the status is wanted all the more.
+            problems.append(f"{name}: its repository {path} cannot be read: {error.strerror}.")
+        else:
+            found[name] = {"usageBytes": used}
     return found
 
 

@@ -70,6 +70,9 @@ def test_the_serving_node_may_lose_its_network(cluster: Cluster, kept: Writer) -
         kept.gets_on()
         assert "10.77.0.10/" not in cluster.must(node, "ip -brief address")
         assert cluster.holder() != node
+        known = cluster.project.status()
+        assert known["nodes"][node]["cluster"]["quorum"] is False
+        assert known["nodes"][node]["cluster"]["floatingAddress"]["holder"] is None
     kept.gets_on()
     assert kept.failed == []
 

@@ -66,12 +66,18 @@ def test_a_member_needs_its_credentials_and_no_message_shows_them() -> None:
 
 
 def test_only_members_reach_the_ports_of_the_cluster() -> None:
-    text = firewall.render(firewall.openings((), (), cluster()))
+    text = firewall.ruleset((), (), "storage-2", cluster())
     assert "elements = { 10.77.0.11/32, 10.77.0.12/31 }" in text
     assert "tcp dport { 24007, 49152-49251 } ip saddr @members_v4 accept" in text
     assert "tcp dport { 24007, 49152-49251 } drop" in text
     assert "udp dport { 24010 } ip saddr @keepers_v4 accept" in text
-    assert "24007" not in firewall.render(firewall.openings((), ()))
+    assert "24007" not in firewall.ruleset((), (), "storage-1", None)
+
+
+def test_a_member_talks_to_the_others_from_its_own_address_alone() -> None:
+    text = firewall.ruleset((), (), "storage-2", cluster())
+    assert "ip daddr @members_v4 ip saddr != 10.77.0.12 snat ip to 10.77.0.12" in text
+    assert "snat" not in firewall.ruleset((), (), "storage-2", None)
 
 
 def export(name: str, uid: int, writers: list[str], readers: list[str] | None = None) -> Export:

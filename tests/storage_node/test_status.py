@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 
@@ -93,6 +95,12 @@ def _repository_gone(paths: Paths) -> None:
     shutil.rmtree(paths.repository("shop"))
 
 
+def _repository_out_of_reach(paths: Paths) -> None:
+    """By an error that is not its absence, as from a volume without a majority."""
+    _repository_gone(paths)
+    paths.repository("shop").symlink_to("shop")
+
+
 @pytest.mark.parametrize(
     ("drift", "words"),
     [
@@ -106,6 +114,7 @@ def _repository_gone(paths: Paths) -> None:
         (_nfs_settings_edited, "backup-storage.conf is not what this stack asks for."),
         (_package_of_another_version, "The package restic has version 9; this stack uses 0.18.*."),
         (_repository_gone, "shop: its repository"),
+        (_repository_out_of_reach, "cannot be read: Too many levels of symbolic links."),
     ],
 )
 def test_drift_is_named_and_unhealthy(
@@ -132,6 +141,16 @@ def test_an_unmounted_disk_is_named(node: Paths, monkeypatch: pytest.MonkeyPatch
     found = status.collect(node)
     assert "The data disk is not mounted at /data." in found["problems"]
     assert not found["healthy"]
+
+
+def test_a_volume_out_of_reach_is_named(node: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_reach(_: object) -> os.statvfs_result:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    monkeypatch.setattr(os, "statvfs", out_of_reach)
+    found = status.collect(node)
+    assert "/data cannot be read: Transport endpoint is not connected." in found["problems"][0]
+    assert found["data"]["totalBytes"] == 0
 
 
 def test_a_stopped_service_is_named(node: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
