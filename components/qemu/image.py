@@ -45,7 +45,7 @@ class Image:
 
     @property
     def restic(self) -> Path:
-        """The image's restic program, for use on the host: statically linked."""
+        """The image's restic program, for use on the host: statically linked. There only where the recipe has it."""
         return self.directory / "restic"
 
 
@@ -109,12 +109,13 @@ def _build(recipe: Recipe, work: Path, progress: Progress) -> Path:
     tree, raw, made = work / "tree", work / "root.raw", work / "image"
     made.mkdir()
     reading = _tree(recipe, work, progress)
-    progress("copying out kernel, first file system and restic")
+    progress("copying out what the host uses of it")
     [kernel] = tree.glob("boot/vmlinuz-*")
     shutil.copyfile(kernel, made / "vmlinuz")
     (made / "initrd").write_bytes(initrd.build(tree))
-    shutil.copyfile(tree / "usr/bin/restic", made / "restic")
-    (made / "restic").chmod(0o755)
+    if "restic" in recipe.packages:
+        shutil.copyfile(tree / "usr/bin/restic", made / "restic")
+        (made / "restic").chmod(0o755)
     progress("making the root file system")
     raw.touch()
     os.truncate(raw, recipe.root_size_gb << 30)

@@ -7,42 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 import yaml
 
+from tests.aws.bastion import Bastion, OneKey
 from tests.aws.cloud import Cloud
 from tests.engine.ssh_server import Loop
-
-Forward = Callable[[str], Coroutine[Any, Any, int]]
-
-
-class _Login(asyncssh.SSHServer):
-    def __init__(self, authorized: str, forward: Forward | None = None) -> None:
-        self._authorized, self._forward = asyncssh.import_public_key(authorized), forward
-        self._connection: asyncssh.SSHServerConnection | None = None
-
-    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection = conn
-
-    def public_key_auth_supported(self) -> bool:
-        return True
-
-    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return username == "root" and key == self._authorized
-
-    def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
-        if self._forward is None or self._connection is None or dest_port != 22:
-            return False
-        return self._tunnel(self._forward, self._connection, dest_host)
-
-    async def _tunnel(self, forward: Forward, connection: asyncssh.SSHServerConnection, host: str) -> Any:
-        return await connection.forward_connection("127.0.0.1", await forward(host))
 
 
 @dataclass
@@ -62,54 +36,41 @@ class Nodes:
     cloud: Cloud
     region: str
     files: Path
-    key: asyncssh.SSHKey = field(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
-    own: asyncssh.SSHKey = field(default_factory=lambda: asyncssh.generate_private_key("ssh-ed25519"))
     running: dict[str, Node] = field(default_factory=dict)
     _servers: list[asyncssh.SSHAcceptor] = field(default_factory=list)
-    _port: int = 0
+
+    def __post_init__(self) -> None:
+        self._bastion = Bastion(self._way)
 
     def start(self, loop: Loop) -> None:
         """Let the bastion listen; nodes come up when they are first asked for."""
-        loop.run(self._listen())
+        loop.run(self._bastion.open())
 
     def stop(self, loop: Loop) -> None:
         """End everything."""
         loop.run(self._close())
 
-    @cached_property
+    @property
     def bastion(self) -> dict[str, Any]:
-        """The setting that leads there; made once, for each export of a key differs a little."""
-        return {
-            "host": "127.0.0.1",
-            "port": self._port,
-            "user": "root",
-            "hostKey": self.own.export_public_key().decode().strip(),
-            "privateKey": self.key.export_private_key().decode(),
-        }
+        """The setting that leads there."""
+        return self._bastion.setting
 
     def of(self, address: str) -> Node:
         """The node that has an address now."""
         (instance,) = [each for each in self.cloud.instances(self.region) if each["PrivateIpAddress"] == address]
         return self.running[instance["InstanceId"]]
 
-    async def _listen(self) -> None:
-        allowed = self.key.export_public_key().decode()
-        server = await asyncssh.listen(
-            "127.0.0.1", 0, server_host_keys=[self.own], server_factory=lambda: _Login(allowed, self._port_of)
-        )
-        self._servers.append(server)
-        self._port = server.get_port()
-
     async def _close(self) -> None:
+        await self._bastion.close()
         for server in self._servers:
             server.close()
             await server.wait_closed()
 
-    async def _port_of(self, address: str) -> int:
+    async def _way(self, address: str) -> tuple[str, int]:
         instance = await asyncio.to_thread(self._instance, address)
         if instance["InstanceId"] not in self.running:
             await self._boot(instance)
-        return self.running[instance["InstanceId"]].port
+        return "127.0.0.1", self.running[instance["InstanceId"]].port
 
     def _instance(self, address: str) -> dict[str, Any]:
         (found,) = [each for each in self.cloud.instances(self.region) if each["PrivateIpAddress"] == address]
@@ -134,7 +95,7 @@ class Nodes:
             "127.0.0.1",
             0,
             server_host_keys=[own, asyncssh.import_private_key(bootstrap)],
-            server_factory=lambda: _Login(pairs["KeyPairs"][0]["PublicKey"]),
+            server_factory=lambda: OneKey(pairs["KeyPairs"][0]["PublicKey"]),
             process_factory=answer,
             sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=str(directory).encode()),
         )

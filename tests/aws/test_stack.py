@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.aws.cloud import Cloud, running
+from tests.aws.cloud import Cloud
 from tests.aws.nodes import Nodes
 from tests.engine.ssh_server import Loop
 from tests.project import Project
@@ -21,21 +21,6 @@ pytestmark = [pytest.mark.engine, pytest.mark.aws]
 
 FAR = "eu-west-1"
 POLICY = Path(__file__).resolve().parents[2] / "docs" / "aws-policy.json"
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with running(tmp_path_factory.mktemp("cloud")) as cloud, pytest.MonkeyPatch.context() as monkeypatch:
-        for name, value in cloud.environment.items():
-            monkeypatch.setenv(name, value)
-        yield cloud
-
-
-@pytest.fixture(scope="module")
-def loop() -> Iterator[Loop]:
-    loop = Loop()
-    yield loop
-    loop.stop()
 
 
 def settings(nodes: Nodes, **changes: Any) -> dict[str, Any]:
