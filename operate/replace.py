@@ -47,7 +47,9 @@ def unbearable(nodes: Mapping[str, Mapping[str, Any]], node: str) -> list[str]:
         if not bricks.get(name, {}).get("online")
     ]
     own = bricks.get(node, {})
-    if own.get("online") and view["pendingHeals"]:
+    if own.get("online") and view["pendingHeals"] is None:
+        problems.append("How much is still being healed cannot be told now; see `make status`, and try again.")
+    elif own.get("online") and view["pendingHeals"]:
         problems.append(
             f"{view['pendingHeals']} entries are still being healed; wait until `make status` counts 0, then replace."
         )

@@ -46,14 +46,15 @@ def show(result: Mapping[str, Any]) -> None:
     console.print(table)
     views = [node["cluster"] for node in result["nodes"].values() if "cluster" in node]
     if views:
-        console.print(_bricks(views[0]))
+        # A node that is cut off knows least: one that is with the majority is believed, whichever was asked first.
+        console.print(_bricks(max(views, key=lambda view: bool(view["quorum"]))))
     for name, node in result["nodes"].items():
         for problem in node["problems"]:
             console.print(f"{name}: {problem}", style="bold red", markup=False)
 
 
 def _bricks(view: Mapping[str, Any]) -> Table:
-    """The cluster as the first node that answered sees it."""
+    """The cluster as a node sees it."""
     floating = view.get("floatingAddress")
     holder = f", {floating['address']} on {floating['holder'] or 'no node'}" if floating else ""
     quorum = "writable" if view["quorum"] else "NOT WRITABLE"

@@ -13,13 +13,16 @@ MOUNT_SECONDS = 300.0
 KIND = "fuse.glusterfs"
 
 # glusterfs itself instead of its mount script, which takes seconds. It leaves the foreground when /data is mounted,
-# and ends when it cannot be: then it is started again until a majority of the members is there.
+# and ends when it cannot be: then it is started again until a majority of the members is there. The NFS server needs
+# the volume, and systemd gives up whatever waits for a first start that fails, as it does when nodes have lost their
+# power together: so whenever the volume is there, the server is started.
 _UNIT = """\
 # Written by storage-node.
 [Unit]
 Description=Backup storage: the volume at {where}
 After=glusterd.service network.target
 Wants=glusterd.service
+Upholds=nfs-ganesha.service
 StartLimitIntervalSec=0
 
 [Service]

@@ -26,6 +26,10 @@ def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str]) -> d
         "pendingHeals": None,
         "splitBrain": None,
     }
+    if cluster.floating_address is not None:
+        found["floatingAddress"] = {"address": cluster.floating_address, "holder": floating.holder(paths, cluster)}
+        if found["floatingAddress"]["holder"] is None:
+            problems.append(f"No node holds the floating address {cluster.floating_address} now.")
     try:
         found["nodes"] = _nodes(name, cluster, problems)
         volume = _volume()
@@ -38,16 +42,13 @@ def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str]) -> d
     found["quorum"] = running >= cluster.majority
     if not found["quorum"]:
         problems.append(f"Only {running} of {len(cluster.members)} bricks run: /data takes no writes until more do.")
-    found["pendingHeals"] = sum(brick["pendingHeals"] or 0 for brick in found["bricks"])
+    known = [brick["pendingHeals"] for brick in found["bricks"] if brick["pendingHeals"] is not None]
+    found["pendingHeals"] = sum(known) if known else None
     found["splitBrain"] = sum(brick["splitBrain"] for brick in found["bricks"])
     if found["pendingHeals"]:
         problems.append(f"{found['pendingHeals']} entries are still being healed; lose or replace no node meanwhile.")
     if found["splitBrain"]:
         problems.append(f"{found['splitBrain']} entries are in split brain; see docs/operations.md.")
-    if cluster.floating_address is not None:
-        found["floatingAddress"] = {"address": cluster.floating_address, "holder": floating.holder(paths, cluster)}
-        if found["floatingAddress"]["holder"] is None:
-            problems.append(f"No node holds the floating address {cluster.floating_address} now.")
     return found
 
 
@@ -74,7 +75,7 @@ def _volume() -> gluster.Volume:
 def _bricks(cluster: Cluster, volume: gluster.Volume, problems: list[str]) -> list[dict[str, Any]]:
     owners: dict[str, Member] = {member.id: member for member in cluster.members}
     running = gluster.online(VOLUME)
-    heals = {heal.brick: heal for heal in gluster.heals(VOLUME)}
+    heals = _heals(problems)
     found = []
     for brick in volume.bricks:
         owner, heal = owners.get(brick.member), heals.get(brick.name)
@@ -94,6 +95,15 @@ def _bricks(cluster: Cluster, volume: gluster.Volume, problems: list[str]) -> li
         if not any(brick.member == member.id for brick in volume.bricks):
             problems.append(f"{member.name} has no brick in the volume; run `pulumi up`.")
     return found
+
+
+def _heals(problems: list[str]) -> dict[str, gluster.Heal]:
+    """What is known of healing, by brick: on a node that is cut off, or without a majority, that may be nothing."""
+    try:
+        return {heal.brick: heal for heal in gluster.heals(VOLUME)}
+    except NodeError as error:
+        problems.append(f"What is left to be healed cannot be told: {error}")
+        return {}
 
 
 def _options(cluster: Cluster, volume: gluster.Volume, problems: list[str]) -> None:

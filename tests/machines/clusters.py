@@ -96,6 +96,17 @@ class Cluster:
         finally:
             qmp.execute(place, "set_link", name="storage", up=True)
 
+    def knows_of_no_majority(self, node: str, seconds: float = 300.0) -> None:
+        """Returns when this node's own status says that it is without a majority, and that no node serves."""
+        deadline = time.monotonic() + seconds
+        while True:
+            known = self.project.status()["nodes"][node]
+            view = known.get("cluster")
+            if view and view["quorum"] is False and view["floatingAddress"]["holder"] is None:
+                return
+            assert time.monotonic() < deadline, json.dumps(known, indent=1)
+            time.sleep(2)
+
     def whole(self, seconds: float = WHOLE_SECONDS) -> dict[str, Any]:
         """The state of the cluster once every node finds it healthy and healed."""
         deadline = time.monotonic() + seconds

@@ -9,7 +9,7 @@ from operate.replace import unbearable
 pytestmark = pytest.mark.operate
 
 
-def view(pending: int = 0, split: int = 0, **online: bool) -> dict[str, Any]:
+def view(pending: int | None = 0, split: int = 0, **online: bool) -> dict[str, Any]:
     bricks = [{"node": f"storage-{i}", "online": online.get(f"b{i}", True)} for i in (1, 2, 3)]
     return {"healthy": True, "cluster": {"bricks": bricks, "pendingHeals": pending, "splitBrain": split}}
 
@@ -29,6 +29,11 @@ def test_a_dead_node_may_be_replaced_while_others_hold_what_it_lacks() -> None:
 def test_a_node_that_runs_is_not_replaced_while_entries_are_healed() -> None:
     (problem,) = unbearable(nodes(view(pending=40)), "storage-2")
     assert problem.startswith("40 entries are still being healed")
+
+
+def test_a_node_that_runs_is_not_replaced_while_nobody_knows_what_is_left_to_heal() -> None:
+    (problem,) = unbearable(nodes(view(pending=None)), "storage-2")
+    assert problem.startswith("How much is still being healed cannot be told now")
 
 
 def test_no_second_node_is_taken_away() -> None:

@@ -223,6 +223,23 @@ def test_the_status_names_options_and_bricks_that_are_not_as_they_have_to_be(
         assert found["quorum"] is False
 
 
+def test_the_status_of_a_node_that_is_cut_off_tells_what_it_knows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fails(_: str) -> None:
+        raise NodeError("glfsheal: Transport endpoint is not connected")
+
+    Glusterd(monkeypatch, replace(there(3), options=options.wanted(cluster())))
+    monkeypatch.setattr(gluster, "heals", fails)
+    monkeypatch.setattr(gluster, "online", lambda _: {"10.77.0.11:/brick/brick-0": True})
+    problems: list[str] = []
+    found = health.collect(Paths(tmp_path), "storage-1", cluster(), problems)
+    assert [entry["online"] for entry in found["bricks"]] == [True, False, False]
+    assert (found["quorum"], found["pendingHeals"]) == (False, None)
+    assert found["floatingAddress"] == {"address": "10.77.0.10", "holder": None}
+    assert any(problem.startswith("What is left to be healed cannot be told: glfsheal") for problem in problems)
+
+
 def test_a_fresh_disk_in_a_lost_one_s_place_is_filled_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = Glusterd(monkeypatch, there(3, b0="/brick/brick-lost"))
     volume.apply(cluster(), directories(3))
