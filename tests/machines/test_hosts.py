@@ -2,95 +2,28 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import asyncssh
 import pytest
-import yaml
 
-from components.qemu import disk, network
-from components.qemu.layout import StackDirectory
 from demo.addon import Addon
 from demo.flow import Stage, steps
 from demo.machines import application_machines
-from demo.shell import Shell
 from demo.tree import Tree
 from plan.addon import share
-from tests.machines.conftest import ENVIRONMENTS
+from tests.machines.existing import ADMIN, GUEST, OPERATOR, Existing, machines, project_on
 from tests.project import Project, connections
 
 pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.hosts]
 
-#: SSH reaches the machine from here (QEMU's user-mode network), so this is who has to be let in.
-OPERATOR = "10.0.2.2"
-
 ADDRESS = "10.77.0.11"
-
-#: May use sudo, and may not.
-ADMIN, GUEST = "admin", "guest"
-
-
-@dataclass(frozen=True)
-class Existing:
-    """The machine as whoever installed it knows it: a root shell, and what to write into the settings.
-
-    key: the operator's private key, which all users of the machine let in.
-    """
-
-    directory: StackDirectory
-    root: Shell
-    host: dict[str, Any]
-    key: asyncssh.SSHKey
-
-    @contextmanager
-    def without(self, path: str) -> Iterator[None]:
-        """The machine while it lacks a file."""
-        self.root.run(f"mv {path} {path}.away")
-        try:
-            yield
-        finally:
-            self.root.run(f"mv {path}.away {path}")
 
 
 @pytest.fixture(scope="module")
 def existing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Existing]:
-    directory = StackDirectory(tmp_path_factory.mktemp("existing"))
-    key = asyncssh.generate_private_key("ssh-ed25519")
-    disk.create(directory, "blank", 10)
-    try:
-        with application_machines(directory, {"host": ADDRESS}, print, {"host": "blank"}) as shells:
-            root = shells["host"]
-            public = key.export_public_key().decode()
-            root.run("cat >>/root/.ssh/authorized_keys", stdin=public)
-            for user in (ADMIN, GUEST):
-                root.run(
-                    f"useradd -m -s /bin/bash {user} && install -d -m 700 -o {user} /home/{user}/.ssh && "
-                    f"cat >/home/{user}/.ssh/authorized_keys",
-                    stdin=public,
-                )
-            root.put(f"/etc/sudoers.d/{ADMIN}", f"{ADMIN} ALL=(ALL) NOPASSWD: ALL\n", 0o440)
-            address, port, host_key = root.way[:3]
-            host = {"address": address, "port": port, "hostKey": host_key, "privateAddress": ADDRESS}
-            yield Existing(directory, root, {**host, "user": ADMIN, "device": "/dev/disk/by-id/virtio-blank"}, key)
-    finally:
-        network.stop(directory.network)
-
-
-def project_on(existing: Existing, root: Path) -> Project:
-    """A checkout whose stack is to be on the machine, with the operator's key as a secret of the stack."""
-    usual = {"platform": "hosts", "adminCidrs": [OPERATOR], "protect": False, "environments": ENVIRONMENTS}
-    project = Project(root, hosts=[existing.host], **usual)
-    project.make("stack")
-    file = root.with_name("operator-key")
-    file.write_bytes(existing.key.export_private_key())
-    project.shell(f"pulumi config set --stack test --secret backup-storage:sshPrivateKey <'{file}'")
-    file.unlink()
-    settings = yaml.safe_load((root / "Pulumi.test.yaml").read_text(encoding="utf-8"))
-    project.usual["sshPrivateKey"] = settings["config"]["backup-storage:sshPrivateKey"]
-    return project
+    with machines(tmp_path_factory.mktemp("existing"), ADDRESS) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
