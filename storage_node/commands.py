@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     add("volume", _volume, "A cluster's volume over its members' bricks, from JSON on stdin; ends when it is healed.")
     add("address", _address, "Keeps the cluster's floating address; run as a service.")
     add("brick", _brick, "Has this node's brick started again when it dies; run as a service.")
+    add("exports", _exports, "Waits until the NFS server exports what it is to; run when it starts.")
     add("environments", _environments, "Repositories and exports, from JSON on stdin.")
     status = add("status", _status, "The node's health; exit status 0 when all is well.")
     status.add_argument("--json", action="store_true", help="one JSON object instead of a table")
@@ -110,6 +111,13 @@ def _brick(_: argparse.Namespace, paths: Paths) -> int:
     from storage_node.cluster import watch  # noqa: PLC0415
 
     return watch.run(paths)
+
+
+def _exports(_: argparse.Namespace, paths: Paths) -> int:
+    from storage_node.cluster import ganesha  # noqa: PLC0415
+
+    ganesha.settle(paths)
+    return 0
 
 
 def _environments(_: argparse.Namespace, paths: Paths) -> int:

@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import signal
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from storage_node.waiting import until
 
 SERVICE = "nfs-ganesha.service"
 RELOAD_SECONDS = 300.0
+# So long the server gets for what it lacks before it is asked once more, or, in all, started anew.
+AGAIN_SECONDS = 10.0
+SETTLE_SECONDS = 240.0
 
 _UNIT = """\
 # Written by storage-node: without the NFSv3 helpers that the package's own unit wants.
@@ -40,8 +44,10 @@ PIDFile=/run/ganesha/pid
 RuntimeDirectory=ganesha
 LogsDirectory=ganesha
 LimitNOFILE=65536
+TimeoutStartSec=300
 ExecStartPre=/bin/sh -c 'sha256sum </etc/ganesha/ganesha.conf >/run/ganesha/loaded'
 ExecStart=/usr/bin/ganesha.nfsd -C -p /run/ganesha/pid -f /etc/ganesha/ganesha.conf -L /var/log/ganesha/ganesha.log
+ExecStartPost=/usr/local/sbin/storage-node exports
 Restart=always
 RestartSec=2
 
@@ -153,8 +159,29 @@ def apply(paths: Paths, served: Iterable[Export]) -> bool:
     else:
         _reload(paths, pid)
         atomic.write(paths.ganesha_loaded, f"{_digest(text)}  -\n")
-    until(lambda: drift(paths, text), RELOAD_SECONDS, 0.2)
+    settle(paths, text)
     return True
+
+
+def settle(paths: Paths, text: str | None = None) -> None:
+    """Returns when the running server exports all that it was configured to; ``text`` is its configuration.
+
+    A server that starts while the volume cannot be reached, as after a loss of power, leaves those exports out and
+    serves on without them: it is asked for them again. Raises NodeError when it does not get that far.
+    """
+    wanted = paths.ganesha.read_text() if text is None else text
+    again = time.monotonic() + AGAIN_SECONDS
+
+    def missing() -> str | None:
+        nonlocal again
+        wrong = drift(paths, wanted)
+        # One that answers on the message bus takes signals, too; before that, one would end it.
+        if wrong and time.monotonic() > again and _exported() is not None and (pid := _running(paths)):
+            os.kill(pid, signal.SIGHUP)
+            again = time.monotonic() + AGAIN_SECONDS
+        return wrong
+
+    until(missing, SETTLE_SECONDS, 0.2)
 
 
 def _reload(paths: Paths, pid: int) -> None:
@@ -189,12 +216,17 @@ def drift(paths: Paths, text: str) -> str | None:
 
 
 def in_force() -> set[str]:
-    """The exports that the running server has, by their paths; it is asked over the message bus."""
+    """The exports that the running server has, by their paths."""
+    return _exported() or set()
+
+
+def _exported() -> set[str] | None:
+    """What the server says on the message bus; None when it does not answer there."""
     name, place = "org.ganesha.nfsd", "/org/ganesha/nfsd/ExportMgr"
     asked = system.run(
         ["dbus-send", "--system", "--print-reply", f"--dest={name}", place, f"{name}.exportmgr.ShowExports"]
     )
-    return set(re.findall(r'string "(/[^"]+)"', asked.stdout)) if not asked.status else set()
+    return set(re.findall(r'string "(/[^"]+)"', asked.stdout)) if not asked.status else None
 
 
 def _names(text: str) -> set[str]:

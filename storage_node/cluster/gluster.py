@@ -16,7 +16,10 @@ from storage_node.errors import NodeError
 TIMEOUT_SECONDS = 240.0
 # glusterd takes one command at a time in the whole cluster, and refuses the others.
 BUSY_SECONDS = 120.0
-_BUSY = re.compile(r"Another transaction|Locking failed|is already in progress", re.IGNORECASE)
+# A glusterd that has much to do does not even give out the volume's own description in time.
+_BUSY = re.compile(
+    r"Another transaction|Locking failed|is already in progress|Not able to fetch volfile", re.IGNORECASE
+)
 # The state that a peer has to be in. "Peer Rejected (Connected)" contains half of it, so it is compared as a whole.
 IN_CLUSTER = "Peer in Cluster"
 

@@ -50,5 +50,6 @@ def wanted(cluster: Cluster) -> dict[str, str]:
         # A write needs a majority of the copies, so that no two halves of a cut network can both be written to.
         found |= {"cluster.quorum-type": "auto", "cluster.heal-timeout": "10"}
     else:
-        found |= {"disperse.background-heals": "8", "cluster.heal-timeout": "10"}
+        # Its healers refuse to look more often than once a minute (11.1).
+        found |= {"disperse.background-heals": "8", "cluster.heal-timeout": "60"}
     return found

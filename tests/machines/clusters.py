@@ -19,7 +19,7 @@ from demo.shell import CommandFailedError, Result, Shell
 from demo.tree import Tree
 from plan.addon import share
 from tests.machines.conftest import ENVIRONMENTS
-from tests.project import Project, operator_shell
+from tests.project import Project, boot_id, operator_shell
 
 #: How long a cluster may take to be whole again, however busy the computer is.
 WHOLE_SECONDS = 1500.0
@@ -60,6 +60,11 @@ class Cluster:
         """What a command on the node prints, which has to succeed."""
         with self.shell(node) as shell:
             return shell.run(command)
+
+    def boot(self, node: str) -> str:
+        """Which boot of its machine the node is in."""
+        with self.shell(node) as shell:
+            return boot_id(shell)
 
     def holder(self) -> str:
         """The node that has the floating address."""

@@ -93,6 +93,18 @@ def test_all_nodes_may_lose_their_power_at_once(cluster: Cluster, kept: Writer) 
     kept.gets_on()
 
 
+def test_an_nfs_server_that_started_without_the_volume_serves_it_when_it_is_b(cluster: Cluster, kept: Writer) -> None:
+    holder = cluster.holder()
+    node = next(name for name in cluster.nodes if name != holder)
+    cluster.must(node, "systemctl stop glusterd && systemctl --no-block restart nfs-ganesha")
+    listens = "ss -Hltn sport = :2049 | grep -q ."
+    cluster.must(node, f"timeout 600 sh -c 'while {listens}; do sleep 0.2; done; until {listens}; do sleep 1; done'")
+    assert cluster.project.status()["nodes"][node]["exports"] == 0
+    cluster.must(node, "systemctl start glusterd")
+    kept.gets_on()
+    assert kept.failed == []
+
+
 def test_one_nodes_full_disk_stops_nobody(cluster: Cluster, kept: Writer) -> None:
     node = "storage-2"
     cluster.must(node, "fallocate -l $(df --output=avail -B1 /brick | tail -n 1) /brick/filler; df /brick")

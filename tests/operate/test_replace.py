@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from operate import replace
 from operate.replace import unbearable
 
 pytestmark = pytest.mark.operate
@@ -46,3 +47,20 @@ def test_no_second_node_is_taken_away() -> None:
 def test_copies_that_contradict_each_other_stop_a_replacement() -> None:
     (problem,) = unbearable(nodes(view(split=2)), "storage-2")
     assert problem.startswith("2 entries are in split brain")
+
+
+def test_a_cluster_that_just_lost_a_node_is_asked_until_it_knows_its_bricks(monkeypatch: pytest.MonkeyPatch) -> None:
+    unsure = {
+        "healthy": False,
+        "problems": ["glusterd gave no answer."],
+        "cluster": {**view()["cluster"], "bricks": []},
+    }
+    answers = [nodes(unsure, n1=True), nodes(unsure, n1=True), nodes(view(b1=False), n1=True)]
+    asked = iter(answers)
+    monkeypatch.setattr(replace, "status", lambda _: {"nodes": next(asked)})
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert replace._asked({}, "storage-1") == answers[2]
+    monkeypatch.setattr(replace, "ANSWER_SECONDS", -1.0)
+    asked = iter(answers)
+    (problem,) = unbearable(replace._asked({}, "storage-1"), "storage-1")
+    assert problem == "No other node can tell which bricks run: glusterd gave no answer."

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -303,3 +305,40 @@ def test_copies_that_contradict_each_other_end_the_wait(monkeypatch: pytest.Monk
 def test_a_specification_of_the_volume_names_every_brick() -> None:
     with pytest.raises(NodeError, match="does not name the directories of storage-2, storage-3"):
         spec.volume({"program": "0" * 64, "cluster": values(), "bricks": {"storage-1": "/brick/brick-0"}})
+
+
+def test_a_server_that_lacks_exports_is_asked_for_them_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = Paths(tmp_path)
+    text = ganesha.render([export("shop", 200004, ["10.1.0.0/16"])])
+    for file, content in ((paths.ganesha, text), (paths.ganesha_loaded, ganesha._digest(text))):
+        file.parent.mkdir(parents=True)
+        file.write_text(content)
+    paths.at("/run/ganesha/pid").write_text(str(os.getpid()))
+    now, hangups = [0.0], [0.0]
+    hangups.clear()
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    def exported() -> set[str] | None:
+        # It does not answer for 30 s, and cannot reach the volume for another 20 s.
+        if now[0] < 30:
+            return None
+        return {"/data/shop"} if hangups and hangups[-1] > 50 else set()
+
+    def kill(pid: int, number: int) -> None:
+        assert pid == os.getpid()
+        if number == signal.SIGHUP:
+            hangups.append(now[0])
+
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("os.kill", kill)
+    monkeypatch.setattr(ganesha, "_exported", exported)
+    ganesha.settle(paths)
+    assert 2 <= len(hangups) <= 4
+    assert hangups[0] >= 30
+    hangups.clear()
+    monkeypatch.setattr(ganesha, "_exported", lambda: set[str]())
+    with pytest.raises(NodeError, match="does not export /data/shop"):
+        ganesha.settle(paths)

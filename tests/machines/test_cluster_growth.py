@@ -1,0 +1,96 @@
+"""A cluster grows while an application writes backups: its disks, and from three nodes over five to seven."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from demo.addon import Addon
+from tests.machines.clusters import Cluster, Writer, application, formed, nothing_is_lost
+
+pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with formed(tmp_path_factory.mktemp("growth") / "project") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def addon(cluster: Cluster) -> Iterator[Addon]:
+    with application(cluster) as made:
+        yield made
+
+
+def data_bytes(cluster: Cluster, node: str) -> int:
+    return int(cluster.must(node, "df --output=size -B1 /data | tail -n 1"))
+
+
+def test_the_disks_of_all_nodes_grow_online(cluster: Cluster, addon: Addon) -> None:
+    boots = {node: cluster.boot(node) for node in cluster.nodes}
+    before = data_bytes(cluster, cluster.nodes[0])
+    cluster.project.usual["sizeGb"] = 7
+    cluster.project.configure()
+    with Writer(addon) as writer:
+        writer.in_the_middle()
+        cluster.project.make("up")
+        writer.gets_on()
+    assert writer.failed == []
+    nothing_is_lost(addon, writer)
+    for node in cluster.nodes:
+        assert data_bytes(cluster, node) - before > 1.7e9
+        assert cluster.boot(node) == boots[node]
+    cluster.whole()
+    assert cluster.differences(addon.name) == {}
+
+
+def test_a_healthy_node_gets_a_bigger_machine_and_no_other_is_touched(cluster: Cluster, addon: Addon) -> None:
+    node, *others = cluster.nodes
+    boots = {name: cluster.boot(name) for name in cluster.nodes}
+    cluster.project.usual["memoryMb"] = 1280
+    cluster.project.configure()
+    with Writer(addon) as writer:
+        writer.in_the_middle()
+        cluster.project.make("replace", NODE=node)
+        known = cluster.project.status()["nodes"][node]["cluster"]
+        assert known["quorum"] is True
+        writer.gets_on()
+    assert writer.failed == []
+    assert int(cluster.must(node, "awk '/MemTotal/ {print $2}' /proc/meminfo")) > 1100 * 1024
+    assert cluster.boot(node) != boots[node]
+    assert {name: cluster.boot(name) for name in others} == {name: boots[name] for name in others}
+    cluster.whole()
+    assert cluster.differences(addon.name) == {}
+    nothing_is_lost(addon, writer)
+    # As it was, so that growing, which follows, restarts nobody.
+    del cluster.project.usual["memoryMb"]
+    cluster.project.configure()
+    cluster.project.make("replace", NODE=node)
+
+
+@pytest.mark.parametrize("count", [5, 7])
+def test_nodes_are_added_and_then_more_may_be_lost(cluster: Cluster, addon: Addon, count: int) -> None:
+    cluster.project.usual["nodes"] = count
+    cluster.project.configure()
+    with Writer(addon) as writer:
+        writer.in_the_middle()
+        cluster.project.make("up")
+        cluster.look()
+        assert len(cluster.nodes) == count
+        writer.gets_on()
+    assert writer.failed == []
+    known = cluster.whole()
+    for node in known["nodes"].values():
+        assert [brick["online"] for brick in node["cluster"]["bricks"]] == [True] * count
+    # The oldest go, so that what is left has to have been filled.
+    lost = cluster.nodes[: count // 2]
+    with Writer(addon) as writer:
+        writer.in_the_middle()
+        for node in lost:
+            cluster.machine(node).kill()
+        writer.gets_on()
+        nothing_is_lost(addon, writer)
+        cluster.power_on(*lost)
+    cluster.whole()
+    assert cluster.differences(addon.name) == {}
+    nothing_is_lost(addon, writer)
