@@ -4,10 +4,12 @@ import argparse
 from collections.abc import Callable, Iterator
 
 from benchmarks import catalogue, environments, standalone
+from benchmarks.cluster import measured as cluster
 from benchmarks.figures import Figure, write
 
 PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "standalone": standalone.measure,
+    "cluster": cluster.measure,
     "catalogue": catalogue.measure,
     "environments": environments.measure,
 }

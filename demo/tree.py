@@ -13,16 +13,20 @@ FILES = 2000
 
 @dataclass(frozen=True)
 class Tree:
-    """The site below ``path``; another ``seed`` is a site with other contents, so no repository knows them yet."""
+    """The site below ``path``; another ``seed`` is a site with other contents, so no repository knows them yet.
+
+    files: about how many it has, 10 kB each.
+    """
 
     machine: Shell
     path: str
     seed: int
+    files: int = FILES
 
     def make(self) -> str:
         """Makes it afresh; gives its digest."""
         self.machine.run(f"rm -rf {self.path}")
-        return self._script(f"--seed {self.seed} --files {FILES}")
+        return self._script(f"--seed {self.seed} --files {self.files}")
 
     def change(self) -> str:
         """Alters it as a day of work would; gives its digest."""

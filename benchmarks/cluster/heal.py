@@ -1,0 +1,80 @@
+"""How long a node that was lost for good takes to be filled again, against a plain copy of the same data."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+
+from benchmarks.cluster.running import Running
+from benchmarks.figures import Figure
+from components.qemu.machine import Machine
+from demo.shell import Shell
+
+#: What is backed up for it: random bytes, which neither restic nor the copy can make smaller.
+_MEGABYTES = 256
+
+#: One of the ports that members reach each other at, and that no brick uses.
+_PORT = 49251
+
+#: Takes one connection and unpacks what comes, onto the disk.
+_RECEIVE = (
+    "import socket, subprocess; connection = socket.create_server(('', {port})).accept()[0]; "
+    "subprocess.run(['tar', '-x', '-C', '/brick/copy'], stdin=connection.makefile('rb', 0), check=True); "
+    "subprocess.run(['sync', '-f', '/brick/copy'], check=True)"
+)
+
+
+def measure(cluster: Running) -> Iterator[Figure]:
+    """The second node is lost with its disk and replaced; the repository is then copied onto its new disk once more."""
+    addon, (source, lost, _) = cluster.addon, cluster.names
+    made = addon.machine.attempt(
+        f"head -c {_MEGABYTES}M /dev/urandom >/srv/random && "
+        f"restic --repo {addon.own['repository']} backup -q --host heal /srv/random && rm /srv/random",
+        stdin=addon.own["password"] + "\n",
+        seconds=1800,
+    )
+    if made.status != 0:
+        raise AssertionError(f"The data to be healed could not be made: {made.error}")
+    machine = Machine(cluster.directory, lost)
+    machine.kill()
+    shutil.rmtree(machine.directory)
+    cluster.directory.disk(f"{lost}-data").unlink()
+    cluster.project.make("replace", NODE=lost)
+    with cluster.node(source) as there, cluster.node(lost) as fresh:
+        healed, megabytes = _healed(fresh)
+        copied = _copied(there, fresh, cluster.outputs["nodes"][1]["privateAddress"])
+    text = f"{megabytes:.0f} MB healed with TLS in {healed:.1f} s, copied by tar over plain TCP in {copied:.1f} s"
+    yield Figure("cluster-heal", healed / copied, "of the copy's time", 3, "lower", text)
+
+
+def _healed(fresh: Shell) -> tuple[float, float]:
+    """Seconds from the fresh brick's first moment to the last change of a file in it, and how much is in it.
+
+    The brick's own times tell it: counting what is left would slow the healing down.
+    """
+    told = fresh.run(
+        "stat -c %W /brick/brick-*/.glusterfs && find /brick/brick-*/shop -type f -printf '%C@ %s\\n' | "
+        "awk '{ if ($1 > last) last = $1; size += $2 } END { printf \"%.3f %d\\n\", last, size }'"
+    )
+    began, last, size = told.split()
+    return float(last) - float(began), int(size) / 1e6
+
+
+def _copied(there: Shell, fresh: Shell, address: str) -> float:
+    """Seconds that the same data takes between the same two disks."""
+    fresh.run("mkdir -p /brick/copy && sync")
+    with fresh.again() as receiver:
+        ended: list[float] = []
+
+        def receive() -> None:
+            receiver.run(f'python3 -c "{_RECEIVE.format(port=_PORT)}"')
+            ended.append(time.monotonic())
+
+        thread = threading.Thread(target=receive)
+        thread.start()
+        fresh.run(f"timeout 60 sh -c 'until ss -Hltn sport = :{_PORT} | grep -q .; do sleep 0.2; done'")
+        there.run("echo 3 >/proc/sys/vm/drop_caches")
+        began = time.monotonic()
+        there.run(f"tar -C /brick/brick-*/shop -c . >/dev/tcp/{address}/{_PORT}")
+        thread.join()
+    return ended[0] - began
