@@ -4,6 +4,7 @@ import asyncio
 import threading
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import asyncssh
 
@@ -75,7 +76,9 @@ class Shell:
     async def _run(self, command: str, stdin: str, seconds: float) -> Result:
         async with asyncio.timeout(seconds):
             connection = await self._connected()
-            done = await connection.run(command, input=stdin)
+            # Without text asyncssh would leave the command's input open, and what reads it to its end would wait.
+            given: dict[str, Any] = {"input": stdin} if stdin else {"stdin": asyncssh.DEVNULL}
+            done = await connection.run(command, **given)
         status = done.exit_status if done.exit_status is not None else -1
         return Result(status, str(done.stdout), str(done.stderr))
 
