@@ -46,7 +46,7 @@ def _asked(known: Mapping[str, Any], node: str) -> Mapping[str, Mapping[str, Any
     """
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
-        nodes = status(known)["nodes"]
+        nodes: Mapping[str, Mapping[str, Any]] = status(known)["nodes"]
         if _view(nodes, node) is not None or time.monotonic() > deadline:
             return nodes
         time.sleep(2)

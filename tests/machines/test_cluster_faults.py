@@ -93,7 +93,7 @@ def test_all_nodes_may_lose_their_power_at_once(cluster: Cluster, kept: Writer) 
     kept.gets_on()
 
 
-def test_an_nfs_server_that_started_without_the_volume_serves_it_when_it_is_b(cluster: Cluster, kept: Writer) -> None:
+def test_an_nfs_server_that_started_too_early_serves_all(cluster: Cluster, kept: Writer) -> None:
     holder = cluster.holder()
     node = next(name for name in cluster.nodes if name != holder)
     cluster.must(node, "systemctl stop glusterd && systemctl --no-block restart nfs-ganesha")

@@ -50,11 +50,7 @@ def test_copies_that_contradict_each_other_stop_a_replacement() -> None:
 
 
 def test_a_cluster_that_just_lost_a_node_is_asked_until_it_knows_its_bricks(monkeypatch: pytest.MonkeyPatch) -> None:
-    unsure = {
-        "healthy": False,
-        "problems": ["glusterd gave no answer."],
-        "cluster": {**view()["cluster"], "bricks": []},
-    }
+    unsure = {"problems": ["glusterd gave no answer."], "cluster": {**view()["cluster"], "bricks": []}}
     answers = [nodes(unsure, n1=True), nodes(unsure, n1=True), nodes(view(b1=False), n1=True)]
     asked = iter(answers)
     monkeypatch.setattr(replace, "status", lambda _: {"nodes": next(asked)})

@@ -339,6 +339,6 @@ def test_a_server_that_lacks_exports_is_asked_for_them_again(tmp_path: Path, mon
     assert 2 <= len(hangups) <= 4
     assert hangups[0] >= 30
     hangups.clear()
-    monkeypatch.setattr(ganesha, "_exported", lambda: set[str]())
+    monkeypatch.setattr(ganesha, "_exported", set[str])
     with pytest.raises(NodeError, match="does not export /data/shop"):
         ganesha.settle(paths)
