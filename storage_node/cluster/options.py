@@ -43,13 +43,16 @@ def wanted(cluster: Cluster) -> dict[str, str]:
         # With TLS each connection has a thread that waits for ciphers; more events in flight keep the processors busy.
         "client.event-threads": "2",
         "server.event-threads": "2",
-        # A node that was away is healed as soon as it is back, and what failed to heal is tried again soon.
-        "cluster.self-heal-daemon": "on",
     }
+    # A node that was away is healed as soon as it is back, and what failed to heal is tried again soon.
     if cluster.layout == "replicated":
         # A write needs a majority of the copies, so that no two halves of a cut network can both be written to.
-        found |= {"cluster.quorum-type": "auto", "cluster.heal-timeout": "10"}
+        found |= {"cluster.quorum-type": "auto", "cluster.self-heal-daemon": "on", "cluster.heal-timeout": "10"}
     else:
-        # Its healers refuse to look more often than once a minute (11.1).
-        found |= {"disperse.background-heals": "8", "cluster.heal-timeout": "60"}
+        found |= {
+            "disperse.background-heals": "8",
+            "cluster.disperse-self-heal-daemon": "on",
+            # The least that a dispersed volume takes (11.1).
+            "cluster.heal-timeout": "60",
+        }
     return found
