@@ -15,10 +15,13 @@ from storage_node.errors import NodeError
 # glusterd itself gives up on a peer after 120 s; on loaded machines its own work comes on top.
 TIMEOUT_SECONDS = 240.0
 # glusterd takes one command at a time in the whole cluster, and refuses the others.
-BUSY_SECONDS = 120.0
-# A glusterd that has much to do does not even give out the volume's own description in time.
+BUSY_SECONDS = 240.0
+# A glusterd that has much to do does not even give out the volume's own description in time; and one that has all its
+# peers may ask another for a brick that has not all of its own yet.
 _BUSY = re.compile(
-    r"Another transaction|Locking failed|is already in progress|Not able to fetch volfile", re.IGNORECASE
+    r"Another transaction|Locking failed|is already in progress|Not able to fetch volfile"
+    r"|Host \S+ (?:not connected|is not in 'Peer in Cluster' state)",
+    re.IGNORECASE,
 )
 # The state that a peer has to be in. "Peer Rejected (Connected)" contains half of it, so it is compared as a whole.
 IN_CLUSTER = "Peer in Cluster"

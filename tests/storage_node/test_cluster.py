@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from storage_node import firewall, spec
+from storage_node import firewall, spec, system
 from storage_node.cluster import brick, ganesha, gluster, glusterd, health, membership, options, volume
 from storage_node.cluster.gluster import Brick, Heal, Peer, Volume
 from storage_node.cluster.membership import Cluster
@@ -300,6 +300,47 @@ def test_healing_is_over_when_no_brick_is_away_and_nothing_is_left(monkeypatch: 
 def test_copies_that_contradict_each_other_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NodeError, match="2 entries of the volume contradict each other"):
         volume.await_healed(lambda: [Heal("a", 2, 2)])
+
+
+def _answers(monkeypatch: pytest.MonkeyPatch, *refusals: str) -> list[int]:
+    """glusterd refuses with these reasons, one after the other, and then does what it is told; counts the attempts."""
+    asked = [0]
+
+    def run(*_: object, **__: object) -> system.Result:
+        asked[0] += 1
+        if asked[0] > len(refusals):
+            return system.Result(0, "<cliOutput><opRet>0</opRet></cliOutput>", "")
+        reason = refusals[asked[0] - 1]
+        return system.Result(1, f"<cliOutput><opRet>-1</opRet><opErrstr>{reason}</opErrstr></cliOutput>", "")
+
+    monkeypatch.setattr(system, "run", run)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    return asked
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "Another transaction is in progress for data. Please try again after some time.",
+        "Staging failed on 10.77.0.12. Error: Host 10.77.0.11 not connected",
+        "Staging failed on 10.77.0.13. Error: Host 10.77.0.12 is not in 'Peer in Cluster' state",
+    ],
+)
+def test_a_member_that_is_not_ready_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    asked = _answers(monkeypatch, reason, reason)
+    gluster.change("volume", "create", "data", "replica", "3")
+    assert asked == [3]
+
+
+def test_a_refusal_that_stays_is_told_in_glusterds_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = _answers(monkeypatch, "Brick may be containing or be contained by an existing brick.")
+    with pytest.raises(gluster.RefusedError, match="`gluster volume create data` was refused: Brick may be containing"):
+        gluster.change("volume", "create", "data", "replica", "3")
+    assert asked == [1]
+    _answers(monkeypatch, *["Staging failed on 10.77.0.12. Error: Host 10.77.0.11 not connected"] * 2)
+    monkeypatch.setattr(gluster, "BUSY_SECONDS", -1.0)
+    with pytest.raises(gluster.RefusedError, match=r"Host 10\.77\.0\.11 not connected"):
+        gluster.change("volume", "create", "data", "replica", "3")
 
 
 def test_a_specification_of_the_volume_names_every_brick() -> None:
