@@ -1,9 +1,10 @@
 """The state of every node, asked from the nodes themselves."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
@@ -48,6 +49,7 @@ def show(result: Mapping[str, Any]) -> None:
     if views:
         # A node that is cut off knows least: one that is with the majority is believed, whichever was asked first.
         console.print(_bricks(max(views, key=lambda view: bool(view["quorum"]))))
+    console.print(_usage(result["nodes"].values()))
     for name, node in result["nodes"].items():
         for problem in node["problems"]:
             console.print(f"{name}: {problem}", style="bold red", markup=False)
@@ -65,6 +67,20 @@ def _bricks(view: Mapping[str, Any]) -> Table:
         left = brick["pendingHeals"]
         state = "online" if brick["online"] else "OFFLINE"
         table.add_row(brick["node"], state, "?" if left is None else str(left), str(brick["splitBrain"]))
+    return table
+
+
+def _usage(nodes: Iterable[Mapping[str, Any]]) -> Table:
+    """What each environment's backups take. Members tell it of their own copies: one that is not whole has less."""
+    used: dict[str, int | None] = {}
+    for node in nodes:
+        for name, entry in node.get("environments", {}).items():
+            used[name] = max(used.get(name), entry["usageBytes"], key=lambda count: -1 if count is None else count)
+    table = Table(title="Environments")
+    table.add_column("environment")
+    table.add_column("used", justify="right")
+    for name, count in sorted(used.items()):
+        table.add_row(name, "?" if count is None else filesize.decimal(count))
     return table
 
 
