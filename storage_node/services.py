@@ -116,7 +116,7 @@ def start(paths: Paths, units: Sequence[str], *, reload: bool, restart_nfs: bool
     if not has_systemd(paths):
         return
     if reload:
-        reload_units(paths)
+        reload_units(paths, units)
     if paths.at("/run/rpcbind.sock").exists():
         system.run(["systemctl", "stop", "rpcbind.socket", "rpcbind.service"])
     if restart_nfs and _nfs_runs(paths):
@@ -124,9 +124,14 @@ def start(paths: Paths, units: Sequence[str], *, reload: bool, restart_nfs: bool
     start_units(paths, units)
 
 
-def reload_units(paths: Paths) -> None:
-    """Has systemd read changed unit files."""
-    if has_systemd(paths):
+def reload_units(paths: Paths, units: Sequence[str]) -> None:
+    """Has systemd read changed unit files, where it knows an older content of one of these units.
+
+    Reading takes a second on an emulated machine, and on a fresh one systemd has not read any of ours yet.
+    """
+    if not has_systemd(paths):
+        return
+    if "yes" in system.run(["systemctl", "show", "--value", "--property=NeedDaemonReload", *units]).stdout.split():
         system.must(["systemctl", "daemon-reload"], "Reading the changed units")
 
 

@@ -18,12 +18,12 @@ def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credential
     """
     place = brick.ensure(paths)
     _prepare_mountpoint(paths)
-    units = client.configure(paths, name, cluster)
+    mounted = client.configure(paths, name, cluster)
     server, watcher = ganesha.configure(paths), watch.configure(paths)
     keeper = cluster.floating_address is not None and floating.configure(paths, credentials.secret)
     restart = glusterd.configure(paths, name, cluster, credentials)
-    if units or server or watcher or keeper or restart:
-        services.reload_units(paths)
+    if mounted or server or watcher or keeper or restart:
+        services.reload_units(paths, units(cluster))
     glusterd.start(paths, restart=restart)
     if server:
         services.restart_if_active(paths, ganesha.SERVICE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -169,6 +170,24 @@ def test_services_are_configured_by_files(paths: Paths) -> None:
     assert not (paths.units / "sysinit.target.wants" / "systemd-timesyncd.service").is_symlink()
     assert 'Unattended-Upgrade "1"' in paths.at("/etc/apt/apt.conf.d/52backup-storage").read_text()
     assert "PasswordAuthentication no" in paths.at("/etc/ssh/sshd_config.d/10-backup-storage.conf").read_text()
+
+
+@pytest.mark.parametrize(("stale", "read_again"), [("no\n\nno\n", False), ("no\n\nyes\n", True)])
+def test_units_are_read_again_only_where_systemd_knows_them_otherwise(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, stale: str, read_again: bool
+) -> None:
+    ran: list[str] = []
+
+    def run(arguments: Sequence[str], **_: object) -> system.Result:
+        ran.append(arguments[1])
+        return system.Result(0, stale if arguments[1] == "show" else "", "")
+
+    monkeypatch.setattr(system, "run", run)
+    services.reload_units(paths, ["one.service", "two.service"])
+    assert ran == []  # no systemd, nothing to ask
+    paths.at("/run/systemd/system").mkdir(parents=True)
+    services.reload_units(paths, ["one.service", "two.service"])
+    assert ran == ["show", *(["daemon-reload"] if read_again else [])]
 
 
 def test_a_secret_is_read_from_memory_by_another_user() -> None:
