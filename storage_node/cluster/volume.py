@@ -23,6 +23,9 @@ PEERS_SECONDS = 300.0
 BRICKS_SECONDS = 300.0
 # Healing takes as long as there is data; it has failed when nothing is healed any more.
 STALLED_SECONDS = 1800.0
+# Above so many entries they are only counted: to look at each, as is needed to tell what is being written just now from
+# what has to be healed, keeps the healing itself from getting on.
+FEW_ENTRIES = 20
 
 
 def apply(cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
@@ -160,7 +163,10 @@ def _await_bricks(wanted: list[Brick]) -> None:
     until(missing, BRICKS_SECONDS)
 
 
-def await_healed(heals: Callable[[], list[gluster.Heal]] = lambda: gluster.heals(VOLUME)) -> int:
+def await_healed(
+    heals: Callable[[], list[gluster.Heal]] = lambda: gluster.heals(VOLUME),
+    listed: Callable[[], int] = lambda: gluster.listed(VOLUME),
+) -> int:
     """Waits until nothing is left to be healed and returns how many entries there were at most.
 
     Raises NodeError when healing stands still, or when copies contradict each other.
@@ -168,15 +174,7 @@ def await_healed(heals: Callable[[], list[gluster.Heal]] = lambda: gluster.heals
     most, least, moved = 0, None, time.monotonic()
     clean = 0
     while clean < 2:
-        found = heals()
-        torn = sum(heal.split_brain for heal in found)
-        if torn:
-            raise NodeError(
-                f"{torn} entries of the volume contradict each other on its bricks (split brain); see "
-                f"`gluster volume heal {VOLUME} info split-brain` on a node, and docs/operations.md."
-            )
-        away = [heal.brick for heal in found if heal.pending is None]
-        left = sum(heal.pending or 0 for heal in found)
+        left, away = _left(heals, listed)
         most = max(most, left)
         if least is None or left < least:
             least, moved = left, time.monotonic()
@@ -191,6 +189,20 @@ def await_healed(heals: Callable[[], list[gluster.Heal]] = lambda: gluster.heals
             # Asking slows the healing down.
             time.sleep(2.0 if clean else 5.0)
     return most
+
+
+def _left(heals: Callable[[], list[gluster.Heal]], listed: Callable[[], int]) -> tuple[int, list[str]]:
+    """How many entries are left to be healed, and which bricks cannot be asked. Only the last few are looked at."""
+    if (many := listed()) > FEW_ENTRIES:
+        return many, []
+    found = heals()
+    torn = sum(heal.split_brain for heal in found)
+    if torn:
+        raise NodeError(
+            f"{torn} entries of the volume contradict each other on its bricks (split brain); see "
+            f"`gluster volume heal {VOLUME} info split-brain` on a node, and docs/operations.md."
+        )
+    return max((heal.pending or 0 for heal in found), default=0), [heal.brick for heal in found if heal.pending is None]
 
 
 def _tell(left: int, away: list[str]) -> None:

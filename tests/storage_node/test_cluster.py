@@ -151,6 +151,7 @@ class Glusterd:
             "volume": self.volume,
             "change": lambda *words: self.changes.append(words),
             "heals": lambda _: self.heals,
+            "listed": lambda _: max(heal.pending or 0 for heal in self.heals),
             "online": lambda _: {brick.name: True for brick in bricks(count)},
         }
         for name, answer in answers.items():
@@ -294,12 +295,37 @@ def test_healing_is_over_when_no_brick_is_away_and_nothing_is_left(monkeypatch: 
     monkeypatch.setattr("time.sleep", lambda _: None)
     seen = iter([[Heal("a", 7, 0), Heal("b", None, 0)], [Heal("a", 7, 0), Heal("b", 0, 0)]])
     clean = [Heal("a", 0, 0), Heal("b", 0, 0)]
-    assert volume.await_healed(lambda: next(seen, clean)) == 7
+    assert volume.await_healed(lambda: next(seen, clean), lambda: 0) == 7
+
+
+def test_many_entries_are_counted_and_only_the_last_few_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    counts, looked = iter([400, 21, 20]), list[bool]()
+
+    def heals() -> list[Heal]:
+        looked.append(True)
+        return [Heal("a", 3 if len(looked) == 1 else 0, 0)]
+
+    assert volume.await_healed(heals, lambda: next(counts, 0)) == 400
+    assert len(looked) == 3
+
+
+def test_the_entries_that_bricks_list_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = (
+        "Gathering count of entries to be healed on volume data has been successful \n\n"
+        "Brick 10.77.0.11:/brick/brick-0\nNumber of entries: 13\n\n"
+        "Brick 10.77.0.12:/brick/brick-1\nNumber of entries: 12\n\n"
+        "Brick 10.77.0.13:/brick/brick-2\nNo gathered input for this brick\n"
+    )
+    monkeypatch.setattr(system, "run", lambda *_, **__: system.Result(0, said, ""))
+    assert gluster.listed("data") == 13
+    monkeypatch.setattr(system, "run", lambda *_, **__: system.Result(1, "", "Connection failed."))
+    assert gluster.listed("data") == 0
 
 
 def test_copies_that_contradict_each_other_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NodeError, match="2 entries of the volume contradict each other"):
-        volume.await_healed(lambda: [Heal("a", 2, 2)])
+        volume.await_healed(lambda: [Heal("a", 2, 2)], lambda: 0)
 
 
 def _answers(monkeypatch: pytest.MonkeyPatch, *refusals: str) -> list[int]:
