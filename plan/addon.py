@@ -23,9 +23,10 @@ MOUNT_POINT = "/opt/backup"
 #: ever a program or a device.
 MOUNT_OPTIONS = "vers=4.2,proto=tcp,hard,noatime,nosuid,nodev,noexec,_netdev"
 
-#: With an address that moves between nodes, a client has to notice a dead server and dial anew: after 5 s without an
-#: answer (timeo is in tenths) and two more tries, where the default is minutes.
-FAILOVER_OPTIONS = f"{MOUNT_OPTIONS},timeo=50,retrans=2"
+#: With an address that moves between nodes, a client has to notice a dead server and dial anew. Linux ends a connection
+#: on which nothing was acknowledged for (retrans + 1) * timeo, in tenths of a second (TCP_USER_TIMEOUT, set in its
+#: net/sunrpc/xprtsock.c): after 6 s, when the address has moved, where the default is minutes.
+FAILOVER_OPTIONS = f"{MOUNT_OPTIONS},timeo=20,retrans=2"
 
 
 @dataclass(frozen=True)
