@@ -35,6 +35,7 @@ def refusals() -> Iterator[Refusal]:
     yield "the pseudo root shows nothing of others", pseudo_root_is_narrow
     yield "only SSH and NFS answer, and SSH not to applications", ports_are_closed
     yield "a machine that is no client reaches nothing", stranger_is_refused
+    yield "another's address as an alias opens nothing", aliases_are_refused
 
 
 def reader_is_read_only(stage: Stage) -> str:
@@ -142,6 +143,34 @@ def stranger_is_refused(stage: Stage) -> str:
     return "no port answers, no mount"
 
 
+def aliases_are_refused(stage: Stage) -> str:
+    """A machine that calls itself by a client's or a node's address: the network does not carry what it sends.
+
+    The control is that client itself, which reaches the storage in the same way.
+    """
+    host = stage.addon["nodes"][0]["privateAddress"]
+    _, client = _way(stage.site.machine, host)
+    if _open_ports(stage.site.machine, host, client) != [2049]:
+        raise AssertionError(f"The control failed: {client} does not reach port 2049 from its own address.")
+    interface, _ = _way(stage.stranger, host)
+    tried = [client, *(node["privateAddress"] for node in stage.addon["nodes"][1:])]
+    for alias in tried:
+        stage.stranger.run(f"ip address add {alias}/32 dev {interface}")
+        try:
+            open_ports = _open_ports(stage.stranger, host, alias)
+        finally:
+            stage.stranger.run(f"ip address delete {alias}/32 dev {interface}")
+        if open_ports:
+            raise AssertionError(f"A stranger that calls itself {alias} reached ports {open_ports}.")
+    return f"{len(tried)} addresses tried, none believed"
+
+
+def _way(machine: Shell, host: str) -> tuple[str, str]:
+    """The network interface by which a machine reaches a host, and its own address there."""
+    words = machine.run(f"ip route get {host}").split()
+    return words[words.index("dev") + 1], words[words.index("src") + 1]
+
+
 def _mount(machine: Shell, kind: str, options: str, source: str) -> Result:
     """Tries a mount, and takes it away at once where it worked."""
     result = machine.attempt(
@@ -157,13 +186,14 @@ def _refused(result: Result, attempt: str, reason: str = "") -> None:
         raise AssertionError(f"`{attempt}` was not refused as it must be: status {result.status}, {result.error}")
 
 
-def _open_ports(machine: Shell, host: str) -> list[int]:
-    """Those of the ports that a storage might listen on which accept a connection."""
+def _open_ports(machine: Shell, host: str, source: str = "") -> list[int]:
+    """Those of the ports that a storage might listen on which accept a connection, from this source address."""
     script = (
         "import socket\n"
         "for port in (22, 111, 2049, 20048, 24007, 24008, 49152, 8000):\n"
         "    with socket.socket() as probe:\n"
         "        probe.settimeout(3)\n"
+        f"        probe.bind(('{source}', 0))\n"
         f"        if probe.connect_ex(('{host}', port)) == 0:\n"
         "            print(port)\n"
     )

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bare import address_of, bare_machines
-from benchmarks.cluster.authority import Authority
 from benchmarks.figures import Figure
 from components import node_program
 from components.qemu import disk
 from components.qemu.layout import PROJECT, StackDirectory
 from components.remote import INCOMING, INSTALLED
 from demo.shell import Shell
+from tests.machines.authority import Authority
 
 _SCRIPT, _PLAYBOOK, _REQUIREMENTS = (
     Path(__file__).with_name(name) for name in ("setup.sh", "playbook.yml", "requirements.txt")

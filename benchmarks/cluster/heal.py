@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from benchmarks.cluster.running import Running
 from benchmarks.figures import Figure
@@ -40,6 +41,8 @@ def measure(cluster: Running) -> Iterator[Figure]:
     shutil.rmtree(machine.directory)
     cluster.directory.disk(f"{lost}-data").unlink()
     cluster.project.make("replace", NODE=lost)
+    # The fresh machine may be reached in another way.
+    cluster = replace(cluster, outputs=cluster.project.outputs())
     with cluster.node(source) as there, cluster.node(lost) as fresh:
         healed, megabytes = _healed(fresh)
         copied = _copied(there, fresh, cluster.outputs["nodes"][1]["privateAddress"])

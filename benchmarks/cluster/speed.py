@@ -9,20 +9,13 @@ from benchmarks.cluster.running import CLIENT, Running
 from benchmarks.figures import Figure
 from demo.shell import Shell
 from demo.tree import Tree
+from tests.machines.clusters import let_in, proven
 
 #: Each side of a ratio is measured so often, in turn; the medians are compared.
 _ROUNDS = 3
 
 #: Some 80 MB: enough for the work to be that of the storage, and not of starting restic.
 _FILES = 8000
-
-#: What a client of a pool with TLS on its management has to have, and what only the pool's members have.
-_PROOF = (
-    "/etc/ssl/glusterfs.key",
-    "/etc/ssl/glusterfs.pem",
-    "/etc/ssl/glusterfs.ca",
-    "/var/lib/glusterd/secure-access",
-)
 
 _OWN, _DEFAULTS = "/brick/own", "/srv/defaults"
 
@@ -71,10 +64,8 @@ def _volume_at_defaults(cluster: Running) -> Iterator[None]:
     machine = cluster.addon.machine
     with ExitStack() as opened:
         nodes = [opened.enter_context(cluster.node(name)) for name in cluster.names]
-        for path in _PROOF:
-            machine.put(path, nodes[0].run(f"cat {path}"))
-        for node in nodes:
-            node.run(f"nft add element inet backup_storage members_v4 '{{ {CLIENT} }}'")
+        opened.enter_context(proven(machine, nodes[0]))
+        opened.enter_context(let_in(nodes, CLIENT))
         bricks = " ".join(f"{address}:/brick/defaults" for address in addresses)
         nodes[0].run(f"gluster --mode=script volume create defaults replica {len(addresses)} {bricks}")
         nodes[0].run("gluster --mode=script volume start defaults")
@@ -87,8 +78,7 @@ def _volume_at_defaults(cluster: Running) -> Iterator[None]:
             nodes[0].run("gluster --mode=script volume stop defaults")
             nodes[0].run("gluster --mode=script volume delete defaults")
             for node in nodes:
-                node.run(f"rm -rf /brick/defaults; nft delete element inet backup_storage members_v4 '{{ {CLIENT} }}'")
-            machine.run(f"rm -f {' '.join(_PROOF)}")
+                node.run("rm -rf /brick/defaults")
 
 
 def _seconds(shell: Shell, line: str, password: str) -> float:

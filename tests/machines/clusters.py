@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +26,15 @@ WHOLE_SECONDS = 1500.0
 
 #: How long a backup may take that loses its server in its middle.
 BACKUP_SECONDS = 1200.0
+
+
+#: By what a machine proves that it is a member, and that it speaks TLS to glusterd.
+PROOF = (
+    "/etc/ssl/glusterfs.key",
+    "/etc/ssl/glusterfs.pem",
+    "/etc/ssl/glusterfs.ca",
+    "/var/lib/glusterd/secure-access",
+)
 
 
 class Cluster:
@@ -123,6 +132,29 @@ class Cluster:
                 return known
             assert time.monotonic() < deadline, json.dumps(known["nodes"], indent=1)
             time.sleep(2)
+
+
+@contextmanager
+def let_in(nodes: Sequence[Shell], address: str) -> Iterator[None]:
+    """The firewalls of these nodes take the address for a member's, for as long as the block lasts."""
+    for node in nodes:
+        node.run(f"nft add element inet backup_storage members_v4 '{{ {address} }}'")
+    try:
+        yield
+    finally:
+        for node in nodes:
+            node.run(f"nft delete element inet backup_storage members_v4 '{{ {address} }}'")
+
+
+@contextmanager
+def proven(machine: Shell, member: Shell) -> Iterator[None]:
+    """The machine has what a member proves itself by, for as long as the block lasts."""
+    try:
+        for path in PROOF:
+            machine.put(path, member.run(f"cat {path}"))
+        yield
+    finally:
+        machine.run(f"rm -f {' '.join(PROOF)}")
 
 
 @contextmanager
