@@ -16,12 +16,9 @@ from storage_node.errors import NodeError
 TIMEOUT_SECONDS = 240.0
 # glusterd takes one command at a time in the whole cluster, and refuses the others.
 BUSY_SECONDS = 240.0
-# A glusterd that has much to do does not even give out the volume's own description in time; and one that has all its
-# peers may ask another for a brick that has not all of its own yet.
+# A glusterd that has much to do does not even give out the volume's own description in time.
 _BUSY = re.compile(
-    r"Another transaction|Locking failed|is already in progress|Not able to fetch volfile"
-    r"|Host \S+ (?:not connected|is not in 'Peer in Cluster' state)",
-    re.IGNORECASE,
+    r"Another transaction|Locking failed|is already in progress|Not able to fetch volfile", re.IGNORECASE
 )
 # The state that a peer has to be in. "Peer Rejected (Connected)" contains half of it, so it is compared as a whole.
 IN_CLUSTER = "Peer in Cluster"
@@ -113,15 +110,16 @@ def change(*arguments: str) -> None:
     ask(*arguments)
 
 
-def peers() -> list[Peer]:
-    """Every other member that this node's glusterd knows."""
+def peers(of: str | None = None) -> list[Peer]:
+    """Every other member that glusterd knows, this node's own or that of the member with the address ``of``."""
+    where = [] if of is None else [f"--remote-host={of}"]
     return [
         Peer(
             id=_text(entry, "uuid"),
             state=_text(entry, "stateStr"),
             connected=_text(entry, "connected") == "1",
         )
-        for entry in ask("peer", "status").iter("peer")
+        for entry in ask(*where, "peer", "status").iter("peer")
     ]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from storage_node.cluster import gluster, options
@@ -52,17 +53,30 @@ def apply(cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _await_peers(cluster: Cluster) -> None:
-    def missing() -> str | None:
-        known = {peer.id: peer for peer in gluster.peers()}
-        # This node is not among its own peers.
-        away = [_peer_state(member, known) for member in cluster.members if member.id in known]
-        unknown = len(cluster.members) - 1 - len(away)
-        found = [words for words in away if words]
-        if unknown > 0:
-            found.append(f"{unknown} of them unknown to this node")
-        return f"The members are not all in the pool: {', '.join(found)}" if found else None
+    """Every member has every other: one that does not would refuse its part of what this node asks of all."""
+    until(lambda: _apart(cluster, None), PEERS_SECONDS)
+    others = {peer.id for peer in gluster.peers()}
+    for member in cluster.members:
+        if member.id in others:
+            until(partial(_apart, cluster, member), PEERS_SECONDS)
 
-    until(missing, PEERS_SECONDS)
+
+def _apart(cluster: Cluster, viewer: Member | None) -> str | None:
+    """Which members ``viewer`` does not have in its pool, in words; None stands for this node."""
+    where = "this node" if viewer is None else viewer.name
+    try:
+        known = {peer.id: peer for peer in gluster.peers(None if viewer is None else viewer.address)}
+    except NodeError as error:
+        if viewer is None:
+            raise
+        return f"{where} does not tell which members it has: {error}"
+    # A node is not among its own peers.
+    away = [_peer_state(member, known) for member in cluster.members if member.id in known]
+    unknown = len(cluster.members) - 1 - len(away)
+    found = [words for words in away if words]
+    if unknown > 0:
+        found.append(f"{unknown} of them unknown to it")
+    return f"The members are not all in the pool of {where}: {', '.join(found)}" if found else None
 
 
 def _peer_state(member: Member, known: Mapping[str, gluster.Peer]) -> str | None:
@@ -77,7 +91,14 @@ def _create(cluster: Cluster, wanted: list[Brick]) -> Volume:
     count = len(wanted)
     redundancy = REDUNDANCY[count] if cluster.layout == "dispersed" else 0
     shape = ["disperse", str(count), "redundancy", str(redundancy)] if redundancy else ["replica", str(count)]
-    gluster.change("volume", "create", VOLUME, *shape, *(brick.name for brick in wanted))
+    line = ("volume", "create", VOLUME, *shape, *(brick.name for brick in wanted))
+    try:
+        gluster.change(*line)
+    except gluster.RefusedError as refusal:
+        # An attempt that was interrupted leaves its mark on the bricks and no volume; nobody else knows their names.
+        if "already part of a volume" not in str(refusal):
+            raise
+        gluster.change(*line, "force")
     return Volume(False, cluster.layout, redundancy, tuple(wanted), {})
 
 

@@ -145,9 +145,13 @@ class Glusterd:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, present: Volume | None, count: int = 3) -> None:
         self.present, self.changes, self.asked = present, list[tuple[str, ...]](), 0
         self.heals = [Heal(f"10.77.0.{11 + i}:/brick/brick-{i}", 0, 0) for i in range(count)]
-        peers = [Peer(UUIDS[i], gluster.IN_CLUSTER, True) for i in range(1, count)]
+
+        def peers(of: str | None = None) -> list[Peer]:
+            viewer = of or "10.77.0.11"
+            return [Peer(UUIDS[i], gluster.IN_CLUSTER, True) for i in range(count) if viewer != f"10.77.0.{11 + i}"]
+
         answers: dict[str, Callable[..., object]] = {
-            "peers": lambda: peers,
+            "peers": peers,
             "volume": self.volume,
             "change": lambda *words: self.changes.append(words),
             "heals": lambda _: self.heals,
@@ -344,16 +348,9 @@ def _answers(monkeypatch: pytest.MonkeyPatch, *refusals: str) -> list[int]:
     return asked
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [
-        "Another transaction is in progress for data. Please try again after some time.",
-        "Staging failed on 10.77.0.12. Error: Host 10.77.0.11 not connected",
-        "Staging failed on 10.77.0.13. Error: Host 10.77.0.12 is not in 'Peer in Cluster' state",
-    ],
-)
-def test_a_member_that_is_not_ready_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
-    asked = _answers(monkeypatch, reason, reason)
+def test_a_cluster_that_is_at_other_work_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = "Another transaction is in progress for data. Please try again after some time."
+    asked = _answers(monkeypatch, busy, busy)
     gluster.change("volume", "create", "data", "replica", "3")
     assert asked == [3]
 
@@ -363,10 +360,50 @@ def test_a_refusal_that_stays_is_told_in_glusterds_words(monkeypatch: pytest.Mon
     with pytest.raises(gluster.RefusedError, match="`gluster volume create data` was refused: Brick may be containing"):
         gluster.change("volume", "create", "data", "replica", "3")
     assert asked == [1]
-    _answers(monkeypatch, *["Staging failed on 10.77.0.12. Error: Host 10.77.0.11 not connected"] * 2)
+    _answers(monkeypatch, *["Locking failed on 10.77.0.12. Please check log file for details."] * 2)
     monkeypatch.setattr(gluster, "BUSY_SECONDS", -1.0)
-    with pytest.raises(gluster.RefusedError, match=r"Host 10\.77\.0\.11 not connected"):
+    with pytest.raises(gluster.RefusedError, match=r"Locking failed on 10\.77\.0\.12"):
         gluster.change("volume", "create", "data", "replica", "3")
+
+
+def test_no_volume_is_made_before_every_member_has_every_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = Glusterd(monkeypatch, None)
+    apart, asked = Peer(UUIDS[2], gluster.IN_CLUSTER, False), list[str | None]()
+
+    def peers(of: str | None = None) -> list[Peer]:
+        asked.append(of)
+        if of is None:
+            return [Peer(UUIDS[1], gluster.IN_CLUSTER, True), Peer(UUIDS[2], gluster.IN_CLUSTER, True)]
+        assert stand_in.changes == []
+        if of == "10.77.0.12":
+            third = apart if asked.count(of) < 3 else replace(apart, connected=True)
+            return [Peer(UUIDS[0], gluster.IN_CLUSTER, True), third]
+        return [Peer(UUIDS[0], gluster.IN_CLUSTER, True), Peer(UUIDS[1], gluster.IN_CLUSTER, True)]
+
+    monkeypatch.setattr(gluster, "peers", peers)
+    volume.apply(cluster(), directories(3))
+    assert (asked.count("10.77.0.12"), asked.count("10.77.0.13")) == (3, 1)
+    assert stand_in.changes[0][:2] == ("volume", "create")
+    asked.clear()
+    stand_in.changes.clear()
+    monkeypatch.setattr(volume, "PEERS_SECONDS", -1.0)
+    with pytest.raises(NodeError, match=r"not all in the pool of storage-2: storage-3 \(10\.77\.0\.13\) is Peer in"):
+        volume.apply(cluster(), directories(3))
+
+
+def test_the_marks_of_an_interrupted_attempt_do_not_keep_the_volume_from_being_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stand_in = Glusterd(monkeypatch, None)
+
+    def change(*words: str) -> None:
+        if words[:2] == ("volume", "create") and words[-1] != "force":
+            raise gluster.RefusedError("/brick/brick-0 is already part of a volume.")
+        stand_in.changes.append(words)
+
+    monkeypatch.setattr(gluster, "change", change)
+    volume.apply(cluster(), directories(3))
+    assert stand_in.changes[0][:2] == ("volume", "create")
 
 
 def test_a_specification_of_the_volume_names_every_brick() -> None:
