@@ -154,6 +154,12 @@ def start_units(paths: Paths, units: Sequence[str]) -> None:
         )
 
 
+def launch_unit(paths: Paths, unit: str) -> None:
+    """Has a unit started that tries again by itself until it succeeds; the caller waits for what it brings about."""
+    if has_systemd(paths):
+        system.must(["systemctl", "start", "--no-block", unit], f"Starting {unit}")
+
+
 def has_systemd(paths: Paths) -> bool:
     """Whether systemd runs this machine (sd_booted(3))."""
     return paths.at("/run/systemd/system").is_dir()

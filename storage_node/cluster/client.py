@@ -9,7 +9,8 @@ from storage_node.paths import Paths
 from storage_node.waiting import until
 
 SERVICE = "storage-node-data.service"
-MOUNT_SECONDS = 300.0
+# A first attempt on a busy computer may come to nothing, and the next takes as long again.
+MOUNT_SECONDS = 600.0
 KIND = "fuse.glusterfs"
 
 # glusterfs itself instead of its mount script, which takes seconds. It leaves the foreground when /data is mounted,

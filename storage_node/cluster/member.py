@@ -37,7 +37,7 @@ def _prepare_mountpoint(paths: Paths) -> None:
 
 def serve(paths: Paths, cluster: Cluster) -> None:
     """Has everything running that serves the environments, /data first. The volume has to have been started."""
-    services.start_units(paths, [client.SERVICE])
+    services.launch_unit(paths, client.SERVICE)
     client.await_mounted(paths)
     mount.close_to_users(paths.data)
     (paths.data / ".storage-node").mkdir(mode=0o700, exist_ok=True)
