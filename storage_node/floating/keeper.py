@@ -104,8 +104,11 @@ class Keeper:
         number = self._candidate.ask(now)
         if self._voter.claim(self._own.name, now):
             self._candidate.granted(self._own.name, number)
-        lost = tuple(name for name, heard in self._heard.items() if now - heard > LEASE_SECONDS)
-        self._send(CLAIM, self._others.values(), number, lost if self._candidate.holds(now) else ())
+        lost: tuple[str, ...] = ()
+        if self._candidate.holds(now):
+            lost = tuple(name for name, heard in self._heard.items() if now - heard > LEASE_SECONDS)
+        self._send(CLAIM, self._others.values(), number, lost)
+        self._drop(lost)
 
     def _settle(self, now: float) -> None:
         """The address as the lease has it."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 import heapq
 import random
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storage_node import system
+from storage_node.cluster import membership
+from storage_node.floating import keeper as keeper_module
+from storage_node.floating.keeper import Keeper
 from storage_node.floating.lease import LEASE_SECONDS, RENEW_SECONDS, Candidate, Voter
 from storage_node.floating.message import CLAIM, GRANT, Message, Reader, pack
 
@@ -150,3 +155,29 @@ def test_messages_are_taken_once_from_members_who_know_the_secret() -> None:
     assert reader.read(pack(Message(GRANT, "n9", 5, 2), SECRET)) is None
     assert reader.read(b"short") is None
     assert reader.read(pack(Message(GRANT, "n1", 6, 1), SECRET)) is not None
+
+
+def test_the_holder_ends_its_own_connections_to_a_dead_member_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = [
+        {"name": f"storage-{n}", "address": f"127.0.0.{n}", "id": f"0b6ae2ff-0000-4000-8000-00000000000{n}"}
+        for n in (1, 2, 3)
+    ]
+    cluster = membership.parse({"layout": "replicated", "floatingAddress": "127.0.0.10", "members": members})
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(system, "run", lambda arguments, **_: ran.append(tuple(arguments)))
+    keeper = Keeper(cluster, "storage-1", SECRET.decode(), tmp_path / "state")
+    try:
+        now = keeper_module._now()
+        keeper._heard["storage-3"] = now - 2 * LEASE_SECONDS
+        keeper._ask(now)
+        assert ran == []  # only a holder knows that a majority is on its side, and not on the silent one's
+        number = keeper._candidate.ask(now)
+        for name in ("storage-1", "storage-2"):
+            keeper._candidate.granted(name, number)
+        keeper._ask(now)
+        keeper._ask(now)
+    finally:
+        keeper._socket.close()
+    assert ran == [("ss", "--kill", "--tcp", "dst", "127.0.0.3")]
