@@ -13,9 +13,10 @@ from typing import Any
 
 from storage_node import exports, firewall, lock, mount, node, passwords, repositories, status, users
 from storage_node.catalogue import cache
-from storage_node.cluster import ganesha, member
-from storage_node.errors import NodeError, from_os
+from storage_node.cluster import client, ganesha, member
+from storage_node.errors import AwayError, NodeError, from_os
 from storage_node.exports import Export
+from storage_node.node import Node
 from storage_node.paths import Paths
 from storage_node.repositories import Outcome
 from storage_node.restic import files
@@ -26,10 +27,20 @@ from storage_node.spec import Environment, Environments
 def apply(paths: Paths, spec: Environments) -> dict[str, Any]:
     """Brings the node to the specification and says what was done; raises NodeError when any part failed."""
     settings = node.load(paths)
-    if settings.cluster is not None:
-        member.serve(paths, settings.cluster)
+    cluster = settings.cluster
+    if cluster is None:
+        return _apply(paths, spec, settings)
+
+    def on_the_volume() -> dict[str, Any]:
+        member.serve(paths, cluster)
+        return _apply(paths, spec, settings)
+
+    return client.steadily(on_the_volume)
+
+
+def _apply(paths: Paths, spec: Environments, settings: Node) -> dict[str, Any]:
     mount.require(paths.data, paths.data_path)
-    problems: list[str] = []
+    problems: list[NodeError] = []
     # The members of a cluster work on the same repositories: one after the other, and the later find nothing to do.
     with lock.among_members(paths) if settings.cluster else contextlib.nullcontext():
         _remove_leftovers(paths)
@@ -53,9 +64,10 @@ def apply(paths: Paths, spec: Environments) -> dict[str, Any]:
         ruleset = firewall.ruleset(settings.ssh, exports.clients(shared), settings.name, settings.cluster)
         firewall.apply(paths, ruleset)
     except NodeError as error:
-        problems.append(str(error))
+        problems.append(error)
     if problems:
-        raise NodeError(_sentence(problems, len(spec.environments)))
+        away = any(isinstance(problem, AwayError) for problem in problems)
+        raise (AwayError if away else NodeError)(_sentence(problems, len(spec.environments)))
     return {
         "environments": {
             name: {"repository": done.repository, "created": done.created, "rotated": done.rotated}
@@ -73,7 +85,7 @@ def _remove_leftovers(paths: Paths) -> None:
             repositories.remove_tree(entry)
 
 
-def _withdraw(paths: Paths, wanted: Mapping[str, Environment], problems: list[str]) -> list[str]:
+def _withdraw(paths: Paths, wanted: Mapping[str, Environment], problems: list[NodeError]) -> list[str]:
     """Puts away the environments that the stack no longer names: data and a way to open it stay."""
     gone = [name for name in passwords.active(paths) if name not in wanted]
     for name in gone:
@@ -83,8 +95,10 @@ def _withdraw(paths: Paths, wanted: Mapping[str, Environment], problems: list[st
                 repositories.take_back(paths, Repository(path, path.stat().st_uid))
             cache.forget(paths, name)
             passwords.withdraw(paths, name)
-        except (files.UntrustworthyError, OSError) as error:
-            problems.append(f"{name}: it could not be withdrawn: {error}.")
+        except files.UntrustworthyError as error:
+            problems.append(NodeError(f"{name}: it could not be withdrawn: {error}."))
+        except OSError as error:
+            problems.append(from_os(f"{name}: it could not be withdrawn", error))
     return gone
 
 
@@ -104,22 +118,21 @@ def _assign_users(paths: Paths, wanted: Mapping[str, Environment]) -> dict[str, 
 
 
 def _settle(
-    paths: Paths, wanted: Mapping[str, Environment], uids: Mapping[str, int], problems: list[str]
+    paths: Paths, wanted: Mapping[str, Environment], uids: Mapping[str, int], problems: list[NodeError]
 ) -> dict[str, Outcome]:
     """Settles every repository, several side by side: deriving a key from a password is all CPU."""
 
-    def one(name: str) -> Outcome | str:
+    def one(name: str) -> Outcome | NodeError:
         try:
             return repositories.ensure(paths, name, wanted[name], uids[name])
         except NodeError as error:
-            text = str(error)
-            return text if text.startswith(f"{name}:") else f"{name}: {text}"
+            return error if str(error).startswith(f"{name}:") else NodeError(f"{name}: {error}")
         except OSError as error:
-            return str(from_os(f"{name}", error))
+            return from_os(name, error)
 
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         results = dict(zip(sorted(wanted), pool.map(one, sorted(wanted)), strict=True))
-    problems.extend(result for result in results.values() if isinstance(result, str))
+    problems.extend(result for result in results.values() if isinstance(result, NodeError))
     return {name: result for name, result in results.items() if isinstance(result, Outcome)}
 
 
@@ -129,7 +142,8 @@ def _was_served(paths: Paths, name: str, uid: int) -> bool:
     return (paths.passwords / name).exists() and (path / "config").exists() and path.stat().st_uid == uid
 
 
-def _sentence(problems: list[str], total: int) -> str:
+def _sentence(problems: list[NodeError], total: int) -> str:
     if len(problems) == 1:
-        return problems[0]
-    return f"{len(problems)} problems with {total} environments, the others are done: {' | '.join(problems)}"
+        return str(problems[0])
+    words = " | ".join(str(problem) for problem in problems)
+    return f"{len(problems)} problems with {total} environments, the others are done: {words}"

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# What the files of a volume answer while too few of its bricks are reached, while its members' copies of a file that
+# was just made are settled, or when it has been mounted anew.
+_AWAY = frozenset({errno.ENOTCONN, errno.ESTALE, errno.ECONNABORTED, errno.EIO})
+
 
 class NodeError(Exception):
     """A failure in words: one sentence that says what is wrong, where, and what would be right.
@@ -13,9 +20,14 @@ class NodeError(Exception):
     status = 1
 
 
+class AwayError(NodeError):
+    """A failure that the files of a volume give while it is away: what failed may be done again."""
+
+
 def from_os(action: str, error: OSError) -> NodeError:
     """Turns an operating system error into a sentence; a full disk gets the advice that helps."""
-    if error.errno in (28, 122):  # ENOSPC, EDQUOT
+    if error.errno in _FULL:
         return NodeError(f"{action}: the disk is full. Raise sizeGb or remove old backups, then run `pulumi up` again.")
     where = f" ({error.filename})" if error.filename else ""
-    return NodeError(f"{action}: {error.strerror or error}{where}.")
+    kind = AwayError if error.errno in _AWAY else NodeError
+    return kind(f"{action}: {error.strerror or error}{where}.")

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
 from storage_node import atomic, mount
 from storage_node.cluster.membership import Cluster
 from storage_node.cluster.options import VOLUME
+from storage_node.errors import AwayError, from_os
 from storage_node.paths import Paths
 from storage_node.waiting import until
 
 SERVICE = "storage-node-data.service"
 # A first attempt on a busy computer may come to nothing, and the next takes as long again.
 MOUNT_SECONDS = 600.0
+# Members that have too much to do lose sight of each other, now and then, until the first of them are done.
+AWAY_SECONDS = 900.0
+AWAY_POLL_SECONDS = 2.0
 KIND = "fuse.glusterfs"
+
+_Result = TypeVar("_Result")
 
 # glusterfs itself instead of its mount script, which takes seconds. It leaves the foreground when /data is mounted,
 # and ends when it cannot be: then it is started again until a majority of the members is there. The NFS server needs
@@ -58,12 +69,37 @@ def configure(paths: Paths, name: str, cluster: Cluster) -> bool:
 
 
 def await_mounted(paths: Paths) -> None:
-    """Waits until the volume is at the shared directory."""
+    """Waits until the volume is at the shared directory, and answers."""
 
     def missing() -> str | None:
         there = mount.mounted_at(paths.data)
         if there is not None and there.kind == KIND:
+            try:
+                paths.data.stat()
+            except OSError as error:
+                return f"The volume at {paths.data_path} does not answer yet: {error.strerror}"
             return None
         return f"The volume is not mounted at {paths.data_path} yet; see `systemctl status {SERVICE}` on this node"
 
     until(missing, MOUNT_SECONDS, 0.2)
+
+
+def steadily(work: Callable[[], _Result], seconds: float = AWAY_SECONDS, poll: float = AWAY_POLL_SECONDS) -> _Result:
+    """Does work on the volume that finishes what it began earlier, again for as long as the volume goes away under it.
+
+    Raises what the work raised last when that takes longer than ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return work()
+        except OSError as error:
+            failure = from_os("The volume cannot be worked on", error)
+            if not isinstance(failure, AwayError):
+                raise
+        except AwayError as error:
+            failure = error
+        if time.monotonic() > deadline:
+            raise failure
+        print(f"{failure} It is tried again.", file=sys.stderr, flush=True)
+        time.sleep(poll)

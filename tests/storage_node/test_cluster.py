@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import signal
@@ -13,10 +14,10 @@ from typing import Any
 import pytest
 
 from storage_node import firewall, spec, system
-from storage_node.cluster import brick, ganesha, gluster, glusterd, health, membership, options, volume
+from storage_node.cluster import brick, client, ganesha, gluster, glusterd, health, membership, options, volume
 from storage_node.cluster.gluster import Brick, Heal, Peer, Volume
 from storage_node.cluster.membership import Cluster
-from storage_node.errors import NodeError
+from storage_node.errors import AwayError, NodeError
 from storage_node.exports import Export
 from storage_node.paths import Paths
 from tests.storage_node import nodes
@@ -446,3 +447,41 @@ def test_a_server_that_lacks_exports_is_asked_for_them_again(tmp_path: Path, mon
     monkeypatch.setattr(ganesha, "_exported", set[str])
     with pytest.raises(NodeError, match="does not export /data/shop"):
         ganesha.settle(paths)
+
+
+@pytest.mark.parametrize("number", [errno.ENOTCONN, errno.ESTALE, errno.EIO])
+def test_work_on_a_volume_that_goes_away_is_done_again(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    failures: list[Exception] = [OSError(number, os.strerror(number)), AwayError("shop: it went away.")]
+
+    def work() -> str:
+        if failures:
+            raise failures.pop(0)
+        return "done"
+
+    assert client.steadily(work, poll=0) == "done"
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        f"The volume cannot be worked on: {os.strerror(number)}. It is tried again.",
+        "shop: it went away. It is tried again.",
+    ]
+
+
+def test_a_volume_that_stays_away_is_said_in_words() -> None:
+    def work() -> None:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    with pytest.raises(AwayError, match="The volume cannot be worked on: Transport endpoint is not connected"):
+        client.steadily(work, seconds=0, poll=0)
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "full"), NodeError("shop: damaged.")])
+def test_what_trying_again_cannot_mend_is_not_tried_again(failure: Exception) -> None:
+    attempts = []
+
+    def work() -> None:
+        attempts.append(failure)
+        raise failure
+
+    with pytest.raises(type(failure)):
+        client.steadily(work, poll=0)
+    assert attempts == [failure]

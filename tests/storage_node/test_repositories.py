@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import subprocess
+import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from storage_node import environments, node, passwords, system
+from storage_node import environments, node, passwords, repositories, spec, status, system
+from storage_node.cluster import client, ganesha, member, membership
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 from storage_node.restic import command
@@ -97,6 +101,33 @@ def test_one_that_fails_stops_no_other_and_is_named(paths: Paths, configured: no
     assert "/data/theirs" not in paths.exports.read_text()
     assert sorted((path, path.stat().st_mtime_ns) for path in theirs.path.rglob("*")) == before
     assert (foreign / "thesis.tex").read_text() == "precious"
+
+
+def test_a_volume_that_goes_away_while_repositories_are_made_is_waited_for(
+    paths: Paths, configured: nodes.Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = [{"name": f"storage-{i}", "address": f"10.77.0.1{i}", "id": str(uuid.uuid4())} for i in (1, 2, 3)]
+    cluster = membership.parse({"layout": "replicated", "floatingAddress": "10.77.0.10", "members": members})
+    settings = replace(node.load(paths), name="storage-1", cluster=cluster)
+    monkeypatch.setattr(node, "load", lambda _: settings)
+    serving: list[str] = []
+    monkeypatch.setattr(member, "serve", lambda *_: serving.append("served"))
+    monkeypatch.setattr(ganesha, "apply", lambda *_: None)
+    monkeypatch.setattr(status, "collect", lambda _: {})
+    monkeypatch.setattr(client, "AWAY_POLL_SECONDS", 0)
+    ensure, away = repositories.ensure, [OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))]
+
+    def ensure_later(paths: Paths, name: str, wanted: spec.Environment, uid: int) -> repositories.Outcome:
+        if name == "shop" and away:
+            raise away.pop()
+        return ensure(paths, name, wanted, uid)
+
+    monkeypatch.setattr(repositories, "ensure", ensure_later)
+    words = {name: password() for name in ("forum", "shop")}
+    done = environments.apply(paths, environments_spec(**{name: entry(word) for name, word in words.items()}))
+    assert list(done["environments"]) == ["forum", "shop"]
+    assert len(serving) == 2
+    assert all(_opens(paths, word, name) for name, word in words.items())
 
 
 def test_a_repository_that_vanished_is_not_made_again(paths: Paths, configured: nodes.Services) -> None:
