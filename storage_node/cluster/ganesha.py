@@ -29,6 +29,10 @@ RELOAD_SECONDS = 300.0
 AGAIN_SECONDS = 10.0
 SETTLE_SECONDS = 240.0
 
+# A client keeps what it has written until the server that took it has it on its disks, and tells servers apart by a
+# number: by default the second in which one started. Members start in the same second, as when power returns; a client
+# whose server died would take the next one for it, and let go of what only the dead one's memory had. The clients' own
+# numbers begin with it, too. So each start draws one (-E).
 _UNIT = """\
 # Written by storage-node: without the NFSv3 helpers that the package's own unit wants.
 [Unit]
@@ -46,7 +50,8 @@ LogsDirectory=ganesha
 LimitNOFILE=65536
 TimeoutStartSec=300
 ExecStartPre=/bin/sh -c 'sha256sum </etc/ganesha/ganesha.conf >/run/ganesha/loaded'
-ExecStart=/usr/bin/ganesha.nfsd -C -p /run/ganesha/pid -f /etc/ganesha/ganesha.conf -L /var/log/ganesha/ganesha.log
+ExecStart=/bin/sh -c 'exec /usr/bin/ganesha.nfsd -C -p /run/ganesha/pid -f /etc/ganesha/ganesha.conf \\
+ -L /var/log/ganesha/ganesha.log -E $$(od -An -N4 -tu4 /dev/urandom)'
 ExecStartPost=/usr/local/sbin/storage-node exports
 Restart=always
 RestartSec=2

@@ -95,6 +95,21 @@ def test_exactly_one_node_has_the_floating_address(cluster: Project) -> None:
     assert found.count(True) == 1
 
 
+def test_each_start_of_an_nfs_server_has_a_number_of_its_own(cluster: Project) -> None:
+    """By it a client knows that what it wrote has to be sent again, so the second of the start is not enough."""
+    told, taken = [], []
+    for number in range(3):
+        with cluster.operator(number) as operator:
+            line = operator.run("tr '\\0' '\\n' </proc/$(cat /run/ganesha/pid)/cmdline | grep --after-context=1 '^-E$'")
+            told.append(int(line.split()[-1]))
+            log = operator.run("grep -o 'epoch [0-9a-f]*' /var/log/ganesha/ganesha.log | tail -n 1")
+            taken.append(int(log.split()[-1], 16))
+            seconds = int(operator.run("date +%s"))
+            assert abs(seconds - taken[-1]) > 24 * 3600
+    assert taken == told
+    assert len(set(taken)) == 3
+
+
 def test_a_second_up_of_a_cluster_connects_to_nothing(cluster: Project) -> None:
     with cluster.operator(2) as operator:
         before = connections(operator)
