@@ -104,8 +104,6 @@ def test_each_start_of_an_nfs_server_has_a_number_of_its_own(cluster: Project) -
             told.append(int(line.split()[-1]))
             log = operator.run("grep -o 'epoch [0-9a-f]*' /var/log/ganesha/ganesha.log | tail -n 1")
             taken.append(int(log.split()[-1], 16))
-            seconds = int(operator.run("date +%s"))
-            assert abs(seconds - taken[-1]) > 24 * 3600
     assert taken == told
     assert len(set(taken)) == 3
 
