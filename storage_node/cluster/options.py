@@ -48,6 +48,11 @@ def wanted(cluster: Cluster) -> dict[str, str]:
             "cluster.self-heal-window-size": "32",
         }
     else:
-        # The least that a dispersed volume takes (11.1).
-        found["cluster.heal-timeout"] = "60"
+        found |= {
+            # A file's size is written beside its data, by default up to a second after a write was acknowledged, a
+            # synchronous one too: a server that dies meanwhile leaves a file of 0 bytes that its client believes in.
+            "disperse.eager-lock": "off",
+            # The least that a dispersed volume takes (11.1).
+            "cluster.heal-timeout": "60",
+        }
     return found
