@@ -1,11 +1,26 @@
 """Dispersed volumes on three, five and seven nodes: formed, used, and as many nodes lost as the layout promises."""
 
+from pathlib import Path
+
 import pytest
 
 from plan.layout import REDUNDANCY
-from tests.machines.clusters import Writer, application, formed, nothing_is_lost
+from tests.machines.clusters import Cluster, Writer, application, formed, nothing_is_lost
 
 pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster]
+
+SUDDEN = Path(__file__).with_name("sudden.py")
+
+
+def what_was_acknowledged_stays(cluster: Cluster) -> None:
+    """A file is as long as it was told to be, though the client that wrote it died soon after."""
+    writer, reader = cluster.nodes[:2]
+    with cluster.shell(writer) as shell:
+        shell.put("/root/sudden.py", SUDDEN.read_text())
+        told = shell.attempt("python3 /root/sudden.py /.storage-node/sudden; rm /root/sudden.py").output.split()
+    assert told == ["100000"]
+    place = "/data/.storage-node/sudden"
+    assert cluster.must(reader, f"stat -c %s {place} && rm {place}").split() == told
 
 
 @pytest.mark.parametrize("count", [3, 5, 7])
@@ -15,6 +30,7 @@ def test_a_dispersed_volume_loses_what_it_promises(tmp_path_factory: pytest.Temp
         application(cluster) as addon,
     ):
         cluster.whole()
+        what_was_acknowledged_stays(cluster)
         lost = cluster.nodes[: REDUNDANCY[count]]
         with Writer(addon) as writer:
             writer.in_the_middle()
