@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from storage_node import exports, firewall, lock, mount, node, passwords, repositories, status, users
@@ -27,18 +28,13 @@ from storage_node.spec import Environment, Environments
 def apply(paths: Paths, spec: Environments) -> dict[str, Any]:
     """Brings the node to the specification and says what was done; raises NodeError when any part failed."""
     settings = node.load(paths)
-    cluster = settings.cluster
-    if cluster is None:
-        return _apply(paths, spec, settings)
-
-    def on_the_volume() -> dict[str, Any]:
-        member.serve(paths, cluster)
-        return _apply(paths, spec, settings)
-
-    return client.steadily(on_the_volume)
+    work = partial(_apply, paths, spec, settings)
+    return client.steadily(work) if settings.cluster else work()
 
 
 def _apply(paths: Paths, spec: Environments, settings: Node) -> dict[str, Any]:
+    if settings.cluster is not None:
+        member.serve(paths, settings.cluster)
     mount.require(paths.data, paths.data_path)
     problems: list[NodeError] = []
     # The members of a cluster work on the same repositories: one after the other, and the later find nothing to do.

@@ -73,13 +73,13 @@ def await_mounted(paths: Paths) -> None:
 
     def missing() -> str | None:
         there = mount.mounted_at(paths.data)
-        if there is not None and there.kind == KIND:
-            try:
-                paths.data.stat()
-            except OSError as error:
-                return f"The volume at {paths.data_path} does not answer yet: {error.strerror}"
-            return None
-        return f"The volume is not mounted at {paths.data_path} yet; see `systemctl status {SERVICE}` on this node"
+        if there is None or there.kind != KIND:
+            return f"The volume is not mounted at {paths.data_path} yet; see `systemctl status {SERVICE}` on this node"
+        try:
+            paths.data.stat()
+        except OSError as error:
+            return f"The volume at {paths.data_path} does not answer yet: {error.strerror}"
+        return None
 
     until(missing, MOUNT_SECONDS, 0.2)
 

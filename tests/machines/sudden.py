@@ -4,7 +4,6 @@ Runs on a node, with the path of the file on the volume. The calls are GlusterFS
 """
 
 import ctypes
-import glob
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ import time
 
 BYTES = 100_000
 
-library = ctypes.CDLL(glob.glob("/usr/lib/*/libgfapi.so*")[0], use_errno=True)  # noqa: PTH207 - a node has no more
+library = ctypes.CDLL("libgfapi.so.0", use_errno=True)
 library.glfs_new.restype = library.glfs_creat.restype = ctypes.c_void_p
 library.glfs_pwrite.restype = ctypes.c_ssize_t
 library.glfs_pwrite.argtypes = [

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from storage_node import spec, system
+from storage_node.cluster import membership
+from storage_node.cluster.membership import Cluster
 from storage_node.paths import Paths
 
 PACKAGE = Path(system.__file__).parent
+#: The ids of a cluster's members.
+UUIDS = [f"0b6ae2ff-0000-4000-8000-00000000000{number}" for number in range(1, 8)]
 
 
 class Services:
@@ -84,6 +88,17 @@ def configure_spec(**changes: Any) -> spec.Configure:
         "firewall": {"ssh": ["10.0.2.2/32"]},
     }
     return spec.configure({**value, **changes})
+
+
+def cluster_spec(count: int = 3, **changes: Any) -> dict[str, Any]:
+    """The specification of a cluster."""
+    members = [{"name": f"storage-{i + 1}", "address": f"10.77.0.{11 + i}", "id": UUIDS[i]} for i in range(count)]
+    return {"layout": "replicated", "floatingAddress": "10.77.0.10", "members": members, **changes}
+
+
+def cluster(count: int = 3, **changes: Any) -> Cluster:
+    """A cluster as the program reads it from its specification."""
+    return membership.parse(cluster_spec(count, **changes))
 
 
 def pack(target: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import os
 import signal
@@ -14,27 +13,16 @@ from typing import Any
 import pytest
 
 from storage_node import firewall, spec, system
-from storage_node.cluster import brick, client, ganesha, gluster, glusterd, health, membership, options, volume
+from storage_node.cluster import brick, ganesha, gluster, glusterd, health, membership, options, volume
 from storage_node.cluster.gluster import Brick, Heal, Peer, Volume
 from storage_node.cluster.membership import Cluster
-from storage_node.errors import AwayError, NodeError
+from storage_node.errors import NodeError
 from storage_node.exports import Export
 from storage_node.paths import Paths
 from tests.storage_node import nodes
+from tests.storage_node.nodes import UUIDS, cluster, cluster_spec
 
 pytestmark = pytest.mark.cluster
-
-UUIDS = [f"0b6ae2ff-0000-4000-8000-00000000000{number}" for number in range(1, 8)]
-
-
-def values(count: int = 3, **changes: Any) -> dict[str, Any]:
-    members = [{"name": f"storage-{i + 1}", "address": f"10.77.0.{11 + i}", "id": UUIDS[i]} for i in range(count)]
-    return {"layout": "replicated", "floatingAddress": "10.77.0.10", "members": members, **changes}
-
-
-def cluster(count: int = 3, **changes: Any) -> Cluster:
-    return membership.parse(values(count, **changes))
-
 
 SECRETS = {"privateKey": "key", "certificate": "certificate", "authority": "authority", "secret": "s" * 32}
 
@@ -47,8 +35,11 @@ def test_a_cluster_survives_being_written_down_and_read_again() -> None:
     ("changes", "words"),
     [
         ({"layout": "striped"}, "cluster.layout is 'striped'; it has to be replicated or dispersed."),
-        ({"members": values(2)["members"]}, "cluster.members has 2 entries; a cluster has 3, 5 or 7."),
-        ({"members": values(3)["members"][:2] + values(3)["members"][:1]}, "two of them have the same name"),
+        ({"members": cluster_spec(2)["members"]}, "cluster.members has 2 entries; a cluster has 3, 5 or 7."),
+        (
+            {"members": cluster_spec(3)["members"][:2] + cluster_spec(3)["members"][:1]},
+            "two of them have the same name",
+        ),
         ({"floatingAddress": "somewhere"}, "cluster.floatingAddress is 'somewhere'"),
     ],
 )
@@ -58,14 +49,16 @@ def test_what_no_cluster_can_be_is_refused(changes: dict[str, Any], words: str) 
 
 
 def test_a_member_needs_its_credentials_and_no_message_shows_them() -> None:
-    found = nodes.configure_spec(topology="cluster", name="storage-2", cluster={**values(), **SECRETS})
+    found = nodes.configure_spec(topology="cluster", name="storage-2", cluster={**cluster_spec(), **SECRETS})
     assert found.credentials is not None
     assert "s" * 32 not in repr(found)
     for missing in SECRETS:
         with pytest.raises(NodeError, match=f"cluster.{missing} in the specification is missing"):
-            nodes.configure_spec(topology="cluster", name="storage-2", cluster={**values(), **SECRETS, missing: ""})
+            nodes.configure_spec(
+                topology="cluster", name="storage-2", cluster={**cluster_spec(), **SECRETS, missing: ""}
+            )
     with pytest.raises(NodeError, match="do not name this node, storage-9"):
-        nodes.configure_spec(topology="cluster", name="storage-9", cluster={**values(), **SECRETS})
+        nodes.configure_spec(topology="cluster", name="storage-9", cluster={**cluster_spec(), **SECRETS})
 
 
 def test_only_members_reach_the_ports_of_the_cluster() -> None:
@@ -409,7 +402,7 @@ def test_the_marks_of_an_interrupted_attempt_do_not_keep_the_volume_from_being_m
 
 def test_a_specification_of_the_volume_names_every_brick() -> None:
     with pytest.raises(NodeError, match="does not name the directories of storage-2, storage-3"):
-        spec.volume({"program": "0" * 64, "cluster": values(), "bricks": {"storage-1": "/brick/brick-0"}})
+        spec.volume({"program": "0" * 64, "cluster": cluster_spec(), "bricks": {"storage-1": "/brick/brick-0"}})
 
 
 def test_a_server_that_lacks_exports_is_asked_for_them_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -447,41 +440,3 @@ def test_a_server_that_lacks_exports_is_asked_for_them_again(tmp_path: Path, mon
     monkeypatch.setattr(ganesha, "_exported", set[str])
     with pytest.raises(NodeError, match="does not export /data/shop"):
         ganesha.settle(paths)
-
-
-@pytest.mark.parametrize("number", [errno.ENOTCONN, errno.ESTALE, errno.EIO])
-def test_work_on_a_volume_that_goes_away_is_done_again(number: int, capsys: pytest.CaptureFixture[str]) -> None:
-    failures: list[Exception] = [OSError(number, os.strerror(number)), AwayError("shop: it went away.")]
-
-    def work() -> str:
-        if failures:
-            raise failures.pop(0)
-        return "done"
-
-    assert client.steadily(work, poll=0) == "done"
-    told = capsys.readouterr().err.splitlines()
-    assert told == [
-        f"The volume cannot be worked on: {os.strerror(number)}. It is tried again.",
-        "shop: it went away. It is tried again.",
-    ]
-
-
-def test_a_volume_that_stays_away_is_said_in_words() -> None:
-    def work() -> None:
-        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
-
-    with pytest.raises(AwayError, match="The volume cannot be worked on: Transport endpoint is not connected"):
-        client.steadily(work, seconds=0, poll=0)
-
-
-@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "full"), NodeError("shop: damaged.")])
-def test_what_trying_again_cannot_mend_is_not_tried_again(failure: Exception) -> None:
-    attempts = []
-
-    def work() -> None:
-        attempts.append(failure)
-        raise failure
-
-    with pytest.raises(type(failure)):
-        client.steadily(work, poll=0)
-    assert attempts == [failure]

@@ -7,14 +7,14 @@ import json
 import os
 import shutil
 import subprocess
-import uuid
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from storage_node import environments, node, passwords, repositories, spec, status, system
-from storage_node.cluster import client, ganesha, member, membership
+from storage_node.cluster import client, ganesha, member
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 from storage_node.restic import command
@@ -106,15 +106,13 @@ def test_one_that_fails_stops_no_other_and_is_named(paths: Paths, configured: no
 def test_a_volume_that_goes_away_while_repositories_are_made_is_waited_for(
     paths: Paths, configured: nodes.Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    members = [{"name": f"storage-{i}", "address": f"10.77.0.1{i}", "id": str(uuid.uuid4())} for i in (1, 2, 3)]
-    cluster = membership.parse({"layout": "replicated", "floatingAddress": "10.77.0.10", "members": members})
-    settings = replace(node.load(paths), name="storage-1", cluster=cluster)
+    settings = replace(node.load(paths), name="storage-1", cluster=nodes.cluster())
     monkeypatch.setattr(node, "load", lambda _: settings)
     serving: list[str] = []
     monkeypatch.setattr(member, "serve", lambda *_: serving.append("served"))
     monkeypatch.setattr(ganesha, "apply", lambda *_: None)
     monkeypatch.setattr(status, "collect", lambda _: {})
-    monkeypatch.setattr(client, "AWAY_POLL_SECONDS", 0)
+    monkeypatch.setattr(client, "steadily", partial(client.steadily, poll=0))
     ensure, away = repositories.ensure, [OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))]
 
     def ensure_later(paths: Paths, name: str, wanted: spec.Environment, uid: int) -> repositories.Outcome:

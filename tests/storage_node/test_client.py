@@ -1,0 +1,51 @@
+"""Work on the volume while it comes and goes."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from storage_node.cluster import client
+from storage_node.errors import AwayError, NodeError
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.mark.parametrize("number", [errno.ENOTCONN, errno.ESTALE, errno.EIO])
+def test_work_on_a_volume_that_goes_away_is_done_again(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    failures: list[Exception] = [OSError(number, os.strerror(number)), AwayError("shop: it went away.")]
+
+    def work() -> str:
+        if failures:
+            raise failures.pop(0)
+        return "done"
+
+    assert client.steadily(work, poll=0) == "done"
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        f"The volume cannot be worked on: {os.strerror(number)}. It is tried again.",
+        "shop: it went away. It is tried again.",
+    ]
+
+
+def test_a_volume_that_stays_away_is_said_in_words() -> None:
+    def work() -> None:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    with pytest.raises(AwayError, match="The volume cannot be worked on: Transport endpoint is not connected"):
+        client.steadily(work, seconds=0, poll=0)
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "full"), NodeError("shop: damaged.")])
+def test_what_trying_again_cannot_mend_is_not_tried_again(failure: Exception) -> None:
+    attempts = []
+
+    def work() -> None:
+        attempts.append(failure)
+        raise failure
+
+    with pytest.raises(type(failure)):
+        client.steadily(work, poll=0)
+    assert attempts == [failure]
