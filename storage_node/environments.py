@@ -38,7 +38,7 @@ def _apply(paths: Paths, spec: Environments, settings: Node) -> dict[str, Any]:
     mount.require(paths.data, paths.data_path)
     problems: list[NodeError] = []
     # The members of a cluster work on the same repositories: one after the other, and the later find nothing to do.
-    with lock.among_members(paths) if settings.cluster else contextlib.nullcontext():
+    with _alone(paths, settings):
         _remove_leftovers(paths)
         gone = _withdraw(paths, spec.environments, problems)
         uids = _assign_users(paths, spec.environments)
@@ -72,6 +72,13 @@ def _apply(paths: Paths, spec: Environments, settings: Node) -> dict[str, Any]:
         "withdrawn": gone,
         "health": status.collect(paths),
     }
+
+
+def _alone(paths: Paths, settings: Node) -> contextlib.AbstractContextManager[None]:
+    if settings.cluster is None:
+        return contextlib.nullcontext()
+    first = settings.cluster.members[0].name
+    return lock.among_members(paths, None if first == settings.name else first)
 
 
 def _remove_leftovers(paths: Paths) -> None:

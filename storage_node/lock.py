@@ -23,6 +23,8 @@ POLL_SECONDS = 0.1
 # Another node may be making hundreds of repositories; each look costs a round trip to all bricks.
 MEMBERS_WAIT_SECONDS = 3600.0
 MEMBERS_POLL_SECONDS = 1.0
+# Until then the member that makes the lock has the volume mounted, or its own step has failed.
+MADE_SECONDS = 900.0
 
 _held: list[int] = []
 
@@ -46,20 +48,30 @@ def exclusive(path: Path, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def among_members(paths: Paths, wait_seconds: float = MEMBERS_WAIT_SECONDS) -> Iterator[None]:
+def among_members(paths: Paths, maker: str | None, wait_seconds: float = MEMBERS_WAIT_SECONDS) -> Iterator[None]:
     """Holds the one lock of a cluster, a lock on a file of its volume; raises NodeError when it does not come free.
 
-    The volume gives it back when the node that holds it dies.
+    ``maker`` is the member that makes the file, None for this node. The volume gives the lock back when the node that
+    holds it dies.
     """
-    path = paths.members_lock
-    atomic.private_directory(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open_members_lock(paths, maker)
     try:
         busy = "Another node is at work on the repositories"
         _acquire(partial(fcntl.lockf, descriptor), lambda: busy, wait_seconds, MEMBERS_POLL_SECONDS)
         yield
     finally:
         os.close(descriptor)
+
+
+def _open_members_lock(paths: Paths, maker: str | None) -> int:
+    """One member makes the file: the bricks of a dispersed volume keep different ones when several do so at once."""
+    path = paths.members_lock
+    if maker is None:
+        atomic.private_directory(path.parent)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    missing = f"{maker} has not begun with the repositories yet"
+    until(lambda: None if path.exists() else missing, MADE_SECONDS, MEMBERS_POLL_SECONDS, f"see what {maker} says")
+    return os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
 
 def _acquire(take: Callable[[int], object], busy: Callable[[], str], seconds: float, poll: float) -> None:

@@ -40,7 +40,6 @@ def serve(paths: Paths, cluster: Cluster) -> None:
     services.launch_unit(paths, client.SERVICE)
     client.await_mounted(paths)
     mount.close_to_users(paths.data)
-    (paths.data / ".storage-node").mkdir(mode=0o700, exist_ok=True)
     services.start_units(paths, [unit for unit in units(cluster) if unit not in (client.SERVICE, floating.SERVICE)])
     if cluster.floating_address is not None:
         # It reads who the members are when it starts; an address that it held is back within a lease.

@@ -116,7 +116,7 @@ def test_a_second_step_waits_and_then_says_who_is_at_work(paths: Paths) -> None:
 
 
 def test_the_cluster_s_lock_is_waited_for_while_another_process_has_it(paths: Paths) -> None:
-    with lock.among_members(paths):
+    with lock.among_members(paths, None):
         pass
     take = "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
     line = [sys.executable, "-c", take, str(paths.members_lock)]
@@ -125,11 +125,24 @@ def test_the_cluster_s_lock_is_waited_for_while_another_process_has_it(paths: Pa
         assert other.stdout is not None
         other.stdout.readline()
         words = "Another node is at work on the repositories; it was waited for"
-        with pytest.raises(NodeError, match=words), lock.among_members(paths, 0.05):
+        with pytest.raises(NodeError, match=words), lock.among_members(paths, "storage-1", 0.05):
             pass
         other.stdin.close()
-    with lock.among_members(paths, 0.05):
+    with lock.among_members(paths, "storage-1", 0.05):
         pass
+
+
+def test_only_one_member_makes_the_cluster_s_lock(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "MADE_SECONDS", 0.0)
+    paths.data.mkdir(parents=True, exist_ok=True)
+    words = "storage-1 has not begun with the repositories yet; .*; see what storage-1 says"
+    with pytest.raises(NodeError, match=words), lock.among_members(paths, "storage-1"):
+        pass
+    assert list(paths.data.iterdir()) == []
+    with lock.among_members(paths, None):
+        pass
+    with lock.among_members(paths, "storage-1"):
+        assert paths.members_lock.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_lock_is_held_until_an_orphaned_child_has_ended(paths: Paths) -> None:
