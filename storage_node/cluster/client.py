@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -87,19 +85,21 @@ def await_mounted(paths: Paths) -> None:
 def steadily(work: Callable[[], _Result], seconds: float = AWAY_SECONDS, poll: float = AWAY_POLL_SECONDS) -> _Result:
     """Does work on the volume that finishes what it began earlier, again for as long as the volume goes away under it.
 
-    Raises what the work raised last when that takes longer than ``seconds``.
+    Raises NodeError with what the work said last when that takes longer than ``seconds``.
     """
-    deadline = time.monotonic() + seconds
-    while True:
+    done: list[_Result] = []
+
+    def missing() -> str | None:
         try:
-            return work()
+            done.append(work())
         except OSError as error:
             failure = from_os("The volume cannot be worked on", error)
             if not isinstance(failure, AwayError):
                 raise
-        except AwayError as error:
-            failure = error
-        if time.monotonic() > deadline:
-            raise failure
-        print(f"{failure} It is tried again.", file=sys.stderr, flush=True)
-        time.sleep(poll)
+            return str(failure)
+        except AwayError as failure:
+            return str(failure)
+        return None
+
+    until(missing, seconds, poll)
+    return done[0]

@@ -7,7 +7,7 @@ import re
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from storage_node import system
 from storage_node.errors import NodeError
@@ -65,6 +65,17 @@ class Volume:
     redundancy: int
     bricks: tuple[Brick, ...]
     options: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Running:
+    """The volume's processes, and whether each runs; those of members that are away are missing.
+
+    bricks: by the brick's name. healers: the self-heal daemons, by the id of the member.
+    """
+
+    bricks: dict[str, bool] = field(default_factory=dict[str, bool])
+    healers: dict[str, bool] = field(default_factory=dict[str, bool])
 
 
 @dataclass(frozen=True)
@@ -149,13 +160,15 @@ def _brick(entry: ET.Element) -> Brick:
     return Brick(_text(entry, "hostUuid"), address, path)
 
 
-def online(name: str) -> dict[str, bool]:
-    """Which bricks run, by their names; those of members that are away are missing."""
-    found: dict[str, bool] = {}
+def running(name: str) -> Running:
+    """Which of the volume's processes run, as glusterd on each node says."""
+    found = Running()
     for node in ask("volume", "status", name).iter("node"):
-        path = _text(node, "path")
+        host, path, runs = _text(node, "hostname"), _text(node, "path"), _text(node, "status") == "1"
         if path.startswith("/"):
-            found[f"{_text(node, 'hostname')}:{path}"] = _text(node, "status") == "1"
+            found.bricks[f"{host}:{path}"] = runs
+        elif host == "Self-heal Daemon":
+            found.healers[_text(node, "peerid")] = runs
     return found
 
 

@@ -74,12 +74,12 @@ def _volume() -> gluster.Volume:
 
 def _bricks(cluster: Cluster, volume: gluster.Volume, problems: list[str]) -> list[dict[str, Any]]:
     owners: dict[str, Member] = {member.id: member for member in cluster.members}
-    running = gluster.online(VOLUME)
+    running = gluster.running(VOLUME)
     heals = _heals(problems)
     found = []
     for brick in volume.bricks:
         owner, heal = owners.get(brick.member), heals.get(brick.name)
-        up = running.get(brick.name, False)
+        up = running.bricks.get(brick.name, False)
         found.append(
             {
                 "node": owner.name if owner else brick.address,
@@ -94,6 +94,8 @@ def _bricks(cluster: Cluster, volume: gluster.Volume, problems: list[str]) -> li
     for member in cluster.members:
         if not any(brick.member == member.id for brick in volume.bricks):
             problems.append(f"{member.name} has no brick in the volume; run `pulumi up`.")
+        if running.healers.get(member.id) is False:
+            problems.append(f"The self-heal daemon of {member.name} does not run.")
     return found
 
 

@@ -174,7 +174,7 @@ def _await_bricks(wanted: list[Brick]) -> None:
 
     def missing() -> str | None:
         nonlocal forced
-        running = gluster.online(VOLUME)
+        running = gluster.running(VOLUME).bricks
         down = [brick.name for brick in wanted if not running.get(brick.name)]
         if down and not forced and time.monotonic() > deadline:
             gluster.change("volume", "start", VOLUME, "force")

@@ -1,15 +1,16 @@
-"""The service that has this node's brick started again when its process dies: glusterd does that only when it starts.
+"""The service that has this node's brick and self-heal daemon started again when one of them dies.
 
-It waits for the end of that very process (pidfd_open(2)), so it costs nothing while all is well.
+glusterd does that only when it starts itself. The service waits for the end of those very processes (pidfd_open(2)), so
+it costs nothing while all is well.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from storage_node import atomic
@@ -19,15 +20,21 @@ from storage_node.errors import NodeError
 from storage_node.paths import Paths
 
 SERVICE = "storage-node-brick.service"
-# glusterd ends a brick on purpose too, when it is replaced or the volume stopped; what follows is soon there.
+# glusterd ends them on purpose too, when a brick is replaced or the volume stopped; what follows is soon there.
 SETTLE_SECONDS = 3.0
-# Between two attempts, and between two looks for a brick that nobody has started yet.
+# Between two attempts, and between two looks for what nobody has started yet; each that came to nothing doubles it.
 RETRY_SECONDS = 10.0
+RETRY_SECONDS_MOST = 300.0
+# The names by which the log calls them; where glusterd writes down their ids; what the processes are called.
+_PROCESSES = {
+    "brick": (f"/run/gluster/vols/{VOLUME}", "glusterfsd"),
+    "self-heal daemon": (f"/run/gluster/shd/{VOLUME}", "glusterfs"),
+}
 
 _UNIT = """\
 # Written by storage-node.
 [Unit]
-Description=Backup storage: a brick that died is started again
+Description=Backup storage: a brick or self-heal daemon that died is started again
 After=glusterd.service
 Wants=glusterd.service
 StartLimitIntervalSec=0
@@ -59,17 +66,26 @@ def configure(paths: Paths) -> bool:
 
 def run(paths: Paths) -> int:
     """Watches until it is ended."""
+    pause = RETRY_SECONDS
     while True:
         wait_for_end(paths)
         time.sleep(SETTLE_SECONDS)
         try:
-            if next(brick_processes(paths), None) is None and _has_to_run():
-                print("This node's brick does not run; it is started.", file=sys.stderr, flush=True)
+            if (dead := _dead(paths)) and _has_to_run():
+                print(f"This node's {' and '.join(dead)} does not run; it is started.", file=sys.stderr, flush=True)
                 gluster.change("volume", "start", VOLUME, "force")
         except NodeError as error:
             print(error, file=sys.stderr, flush=True)
-        if next(brick_processes(paths), None) is None:
-            time.sleep(RETRY_SECONDS)
+        if _dead(paths):
+            time.sleep(pause)
+            pause = min(pause * 2, RETRY_SECONDS_MOST)
+        else:
+            pause = RETRY_SECONDS
+
+
+def _dead(paths: Paths) -> list[str]:
+    there = processes(paths)
+    return [name for name in _PROCESSES if name not in there]
 
 
 def _has_to_run() -> bool:
@@ -78,28 +94,36 @@ def _has_to_run() -> bool:
 
 
 def wait_for_end(paths: Paths) -> None:
-    """Returns when no brick process runs any more."""
-    while (pid := next(brick_processes(paths), None)) is not None:
-        try:
-            descriptor = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
+    """Returns when one of them does not run any more."""
+    while len(there := processes(paths)) == len(_PROCESSES):
+        with contextlib.ExitStack() as opened:
             poll = select.poll()
-            poll.register(descriptor, select.POLLIN)
+            for pid in there.values():
+                try:
+                    descriptor = os.pidfd_open(pid)
+                except ProcessLookupError:
+                    return
+                opened.callback(os.close, descriptor)
+                poll.register(descriptor, select.POLLIN)
             poll.poll()
-        finally:
-            os.close(descriptor)
 
 
-def brick_processes(paths: Paths) -> Iterator[int]:
-    """The processes that run this node's brick of the volume: their ids are where glusterd writes them down."""
-    for file in sorted(paths.at(f"/run/gluster/vols/{VOLUME}").glob("*.pid")):
-        try:
-            pid = int(file.read_text())
-            # A number may be another's since; one that waits to be reaped has ended.
-            words = paths.at(f"/proc/{pid}/stat").read_text().rpartition(")")
-        except (OSError, ValueError):
-            continue
-        if words[0].partition("(")[2] == "glusterfsd" and words[2].split()[0] != "Z":
-            yield pid
+def processes(paths: Paths) -> dict[str, int]:
+    """The ids of this node's processes of the volume that run, by what they are."""
+    found: dict[str, int] = {}
+    for name, (directory, command) in _PROCESSES.items():
+        for file in sorted(paths.at(directory).glob("*.pid")):
+            if (pid := _alive(paths, file, command)) is not None:
+                found[name] = pid
+    return found
+
+
+def _alive(paths: Paths, file: Path, command: str) -> int | None:
+    try:
+        pid = int(file.read_text())
+        # A number may be another's since; one that waits to be reaped has ended.
+        words = paths.at(f"/proc/{pid}/stat").read_text().rpartition(")")
+    except (OSError, ValueError):
+        return None
+    runs = words[0].partition("(")[2] == command and words[2].split()[0] != "Z"
+    return pid if runs else None

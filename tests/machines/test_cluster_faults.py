@@ -136,6 +136,17 @@ def test_a_brick_that_dies_is_started_again(cluster: Cluster, kept: Writer) -> N
     assert kept.failed == []
 
 
+def test_a_self_heal_daemon_that_dies_is_started_again(cluster: Cluster, kept: Writer) -> None:
+    node, file = "storage-2", "/run/gluster/shd/data/data-shd.pid"
+    before = cluster.must(node, f"cat {file}").strip()
+    cluster.must(node, f"kill -KILL {before}")
+    kept.gets_on()
+    cluster.whole()
+    assert cluster.must(node, f"ps -o args= -p $(cat {file})").count("glustershd") > 0
+    assert cluster.must(node, f"cat {file}").strip() != before
+    assert kept.failed == []
+
+
 def test_a_node_may_reboot_to_finish_an_update(cluster: Cluster, kept: Writer) -> None:
     node = cluster.holder()
     with cluster.shell(node) as shell:

@@ -14,7 +14,7 @@ import pytest
 
 from storage_node import firewall, spec, system
 from storage_node.cluster import brick, ganesha, gluster, glusterd, health, membership, options, volume
-from storage_node.cluster.gluster import Brick, Heal, Peer, Volume
+from storage_node.cluster.gluster import Brick, Heal, Peer, Running, Volume
 from storage_node.cluster.membership import Cluster
 from storage_node.errors import NodeError
 from storage_node.exports import Export
@@ -138,6 +138,7 @@ class Glusterd:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, present: Volume | None, count: int = 3) -> None:
         self.present, self.changes, self.asked = present, list[tuple[str, ...]](), 0
+        self.healers = {UUIDS[i]: True for i in range(count)}
         self.heals = [Heal(f"10.77.0.{11 + i}:/brick/brick-{i}", 0, 0) for i in range(count)]
 
         def peers(of: str | None = None) -> list[Peer]:
@@ -150,7 +151,7 @@ class Glusterd:
             "change": lambda *words: self.changes.append(words),
             "heals": lambda _: self.heals,
             "listed": lambda _: max(heal.pending or 0 for heal in self.heals),
-            "online": lambda _: {brick.name: True for brick in bricks(count)},
+            "running": lambda _: Running({brick.name: True for brick in bricks(count)}, self.healers),
         }
         for name, answer in answers.items():
             monkeypatch.setattr(gluster, name, answer)
@@ -208,14 +209,17 @@ def test_a_volume_that_an_interrupted_step_left_unstarted_is_started(monkeypatch
     assert stand_in.changes == [("volume", "start", "data")]
 
 
-def test_the_status_names_options_and_bricks_that_are_not_as_they_have_to_be(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_status_names_what_is_not_as_it_has_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     wanted = options.wanted(cluster(floatingAddress=None))
     stand_in = Glusterd(monkeypatch, replace(there(3), options={**wanted, "server.ssl": "off"}))
+    # One is down; the node of another is away, and then nobody tells of its own.
+    stand_in.healers = {UUIDS[0]: True, UUIDS[1]: False}
     problems: list[str] = []
     health.collect(Paths(tmp_path), "storage-1", cluster(floatingAddress=None), problems)
-    assert problems == ["The volume's option server.ssl is off, not on."]
+    assert problems == [
+        "The self-heal daemon of storage-2 does not run.",
+        "The volume's option server.ssl is off, not on.",
+    ]
     assert stand_in.asked == 1
     for present, words in ((None, "not made"), (replace(there(3), started=False), "not started")):
         stand_in.present, problems = present, []
@@ -232,7 +236,7 @@ def test_the_status_of_a_node_that_is_cut_off_tells_what_it_knows(
 
     Glusterd(monkeypatch, replace(there(3), options=options.wanted(cluster())))
     monkeypatch.setattr(gluster, "heals", fails)
-    monkeypatch.setattr(gluster, "online", lambda _: {"10.77.0.11:/brick/brick-0": True})
+    monkeypatch.setattr(gluster, "running", lambda _: Running({"10.77.0.11:/brick/brick-0": True}))
     problems: list[str] = []
     found = health.collect(Paths(tmp_path), "storage-1", cluster(), problems)
     assert [entry["online"] for entry in found["bricks"]] == [True, False, False]

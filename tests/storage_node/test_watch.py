@@ -1,4 +1,4 @@
-"""A brick whose process dies is started again, and only then."""
+"""A brick or self-heal daemon that dies is started again, and only then."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ pytestmark = pytest.mark.cluster
 
 STARTED = Volume(True, "replicated", 0, (), {})
 
-Start = Callable[[str], "subprocess.Popen[bytes]"]
+Start = Callable[[str, str], "subprocess.Popen[bytes]"]
+
+BRICK = "vols/data/10.77.0.11-brick-brick-1.pid"
+HEALER = "shd/data/data-shd.pid"
 
 
 class Stop(Exception):  # noqa: N818 - ends an endless loop, and is no error
@@ -29,7 +32,8 @@ class Stop(Exception):  # noqa: N818 - ends an endless loop, and is no error
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
     (tmp_path / "proc").symlink_to("/proc")
-    (tmp_path / "run/gluster/vols/data").mkdir(parents=True)
+    for directory in ("vols", "shd"):
+        (tmp_path / "run/gluster" / directory / "data").mkdir(parents=True)
     return Paths(root=tmp_path)
 
 
@@ -38,11 +42,11 @@ def start(tmp_path: Path, paths: Paths) -> Iterator[Start]:
     """Starts something of that name, and writes its id down where glusterd does."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def run(name: str) -> subprocess.Popen[bytes]:
+    def run(file: str, name: str) -> subprocess.Popen[bytes]:
         program = tmp_path / name
         program.symlink_to(shutil.which("sleep") or "/bin/sleep")
         running.append(subprocess.Popen([program, "300"]))
-        paths.at("/run/gluster/vols/data/10.77.0.11-brick-brick-1.pid").write_text(f"{running[-1].pid}\n")
+        paths.at(f"/run/gluster/{file}").write_text(f"{running[-1].pid}\n")
         return running[-1]
 
     yield run
@@ -51,44 +55,48 @@ def start(tmp_path: Path, paths: Paths) -> Iterator[Start]:
         each.wait()
 
 
-def test_a_brick_is_a_process_of_its_kind_that_lives(paths: Paths, start: Start) -> None:
-    running = start("glusterfsd")
-    assert list(watch.brick_processes(paths)) == [running.pid]
-    running.kill()
+def test_a_process_is_one_of_its_kind_that_lives(paths: Paths, start: Start) -> None:
+    brick, healer = start(BRICK, "glusterfsd"), start(HEALER, "glusterfs")
+    assert watch.processes(paths) == {"brick": brick.pid, "self-heal daemon": healer.pid}
+    brick.kill()
     # Not reaped yet: its entry in /proc is still there.
     watch.wait_for_end(paths)
-    assert list(watch.brick_processes(paths)) == []
+    assert watch.processes(paths) == {"self-heal daemon": healer.pid}
 
 
-def test_a_number_that_has_become_anothers_is_no_brick(paths: Paths, start: Start) -> None:
-    start("editor")
-    assert list(watch.brick_processes(paths)) == []
+def test_a_number_that_has_become_anothers_is_none_of_them(paths: Paths, start: Start) -> None:
+    start(BRICK, "editor")
+    assert watch.processes(paths) == {}
 
 
-def test_no_brick_yet_is_no_error(paths: Paths) -> None:
+def test_nothing_there_yet_is_no_error(paths: Paths) -> None:
     paths.at("/run/gluster/vols/data/half.pid").write_text("")
-    assert list(watch.brick_processes(paths)) == []
+    assert watch.processes(paths) == {}
 
 
-def test_a_brick_that_lives_is_waited_for(paths: Paths, start: Start) -> None:
-    running = start("glusterfsd")
+@pytest.mark.parametrize("dies", [0, 1])
+def test_what_lives_is_waited_for(paths: Paths, start: Start, dies: int) -> None:
+    both = start(BRICK, "glusterfsd"), start(HEALER, "glusterfs")
     waiting = threading.Thread(target=watch.wait_for_end, args=(paths,))
     waiting.start()
     waiting.join(0.3)
     assert waiting.is_alive()
-    running.kill()
+    both[dies].kill()
     waiting.join(30)
     assert not waiting.is_alive()
 
 
-def watched(paths: Paths, monkeypatch: pytest.MonkeyPatch, volume: Volume | None, looks: int = 1) -> list[str]:
-    """What is asked of glusterd until the watch has looked so often."""
+def watched(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, volume: Volume | None, looks: int = 1
+) -> tuple[list[str], list[float]]:
+    """What is asked of glusterd until the watch has looked so often, and how long it waited between."""
     asked: list[str] = []
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        if slept.count(watch.RETRY_SECONDS) >= looks:
+        if seconds != watch.SETTLE_SECONDS:
+            slept.append(seconds)
+        if len(slept) >= looks:
             raise Stop
 
     def change(*arguments: str) -> None:
@@ -101,15 +109,26 @@ def watched(paths: Paths, monkeypatch: pytest.MonkeyPatch, volume: Volume | None
     monkeypatch.setattr(gluster, "change", change)
     with pytest.raises(Stop):
         watch.run(paths)
-    return asked
+    return asked, slept
 
 
 def test_a_brick_that_does_not_run_is_started_until_it_does(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert watched(paths, monkeypatch, STARTED, looks=2) == ["volume start data force"] * 2
+    assert watched(paths, monkeypatch, STARTED, looks=7) == (
+        ["volume start data force"] * 7,
+        [10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0],
+    )
+
+
+def test_a_self_heal_daemon_that_does_not_run_is_started(
+    paths: Paths, start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start(BRICK, "glusterfsd")
+    assert watched(paths, monkeypatch, STARTED)[0] == ["volume start data force"]
+    assert capsys.readouterr().err.startswith("This node's self-heal daemon does not run; it is started.\n")
 
 
 @pytest.mark.parametrize("volume", [None, Volume(False, "replicated", 0, (), {})])
 def test_a_volume_that_is_stopped_is_left_so(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, volume: Volume | None
 ) -> None:
-    assert watched(paths, monkeypatch, volume) == []
+    assert watched(paths, monkeypatch, volume)[0] == []
