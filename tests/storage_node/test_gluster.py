@@ -1,0 +1,76 @@
+"""The gluster command: what it counts, and what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage_node import system
+from storage_node.cluster import gluster
+from tests.storage_node.nodes import UUIDS
+
+pytestmark = pytest.mark.cluster
+
+
+def test_the_entries_that_bricks_list_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = (
+        "Gathering count of entries to be healed on volume data has been successful \n\n"
+        "Brick 10.77.0.11:/brick/brick-0\nNumber of entries: 13\n\n"
+        "Brick 10.77.0.12:/brick/brick-1\nNumber of entries: 12\n\n"
+        "Brick 10.77.0.13:/brick/brick-2\nNo gathered input for this brick\n"
+    )
+    monkeypatch.setattr(system, "run", lambda *_, **__: system.Result(0, said, ""))
+    assert gluster.listed("data") == 13
+    monkeypatch.setattr(system, "run", lambda *_, **__: system.Result(1, "", "Connection failed."))
+    assert gluster.listed("data") == 0
+
+
+def test_the_volume_s_processes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [
+        ("10.77.0.11", "/brick/brick-0", UUIDS[0], 1),
+        ("10.77.0.12", "/brick/brick-1", UUIDS[1], 0),
+        ("Self-heal Daemon", "localhost", UUIDS[0], 0),
+        ("Self-heal Daemon", "10.77.0.12", UUIDS[1], 1),
+    ]
+    entries = "".join(
+        f"<node><hostname>{host}</hostname><path>{path}</path><peerid>{member}</peerid><status>{runs}</status></node>"
+        for host, path, member, runs in said
+    )
+    answer = system.Result(0, f"<cliOutput><opRet>0</opRet><volStatus>{entries}</volStatus></cliOutput>", "")
+    monkeypatch.setattr(system, "run", lambda *_, **__: answer)
+    assert gluster.running("data") == gluster.Running(
+        {"10.77.0.11:/brick/brick-0": True, "10.77.0.12:/brick/brick-1": False}, {UUIDS[0]: False, UUIDS[1]: True}
+    )
+
+
+def _answers(monkeypatch: pytest.MonkeyPatch, *refusals: str) -> list[int]:
+    """glusterd refuses with these reasons, one after the other, and then does what it is told; counts the attempts."""
+    asked = [0]
+
+    def run(*_: object, **__: object) -> system.Result:
+        asked[0] += 1
+        if asked[0] > len(refusals):
+            return system.Result(0, "<cliOutput><opRet>0</opRet></cliOutput>", "")
+        reason = refusals[asked[0] - 1]
+        return system.Result(1, f"<cliOutput><opRet>-1</opRet><opErrstr>{reason}</opErrstr></cliOutput>", "")
+
+    monkeypatch.setattr(system, "run", run)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    return asked
+
+
+def test_a_cluster_that_is_at_other_work_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = "Another transaction is in progress for data. Please try again after some time."
+    asked = _answers(monkeypatch, busy, busy)
+    gluster.change("volume", "create", "data", "replica", "3")
+    assert asked == [3]
+
+
+def test_a_refusal_that_stays_is_told_in_glusterds_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = _answers(monkeypatch, "Brick may be containing or be contained by an existing brick.")
+    with pytest.raises(gluster.RefusedError, match="`gluster volume create data` was refused: Brick may be containing"):
+        gluster.change("volume", "create", "data", "replica", "3")
+    assert asked == [1]
+    _answers(monkeypatch, *["Locking failed on 10.77.0.12. Please check log file for details."] * 2)
+    monkeypatch.setattr(gluster, "BUSY_SECONDS", -1.0)
+    with pytest.raises(gluster.RefusedError, match=r"Locking failed on 10\.77\.0\.12"):
+        gluster.change("volume", "create", "data", "replica", "3")

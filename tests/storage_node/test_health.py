@@ -1,0 +1,53 @@
+"""The cluster as one of its members sees it, and what it finds wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from storage_node.cluster import gluster, health, options
+from storage_node.cluster.gluster import Running
+from storage_node.errors import NodeError
+from storage_node.paths import Paths
+from tests.storage_node.nodes import UUIDS, cluster
+from tests.storage_node.volumes import Glusterd, there
+
+pytestmark = pytest.mark.cluster
+
+
+def test_the_status_names_what_is_not_as_it_has_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    wanted = options.wanted(cluster(floatingAddress=None))
+    stand_in = Glusterd(monkeypatch, replace(there(3), options={**wanted, "server.ssl": "off"}))
+    # One is down; the node of another is away, and then nobody tells of its own.
+    stand_in.healers = {UUIDS[0]: True, UUIDS[1]: False}
+    problems: list[str] = []
+    health.collect(Paths(tmp_path), "storage-1", cluster(floatingAddress=None), problems)
+    assert problems == [
+        "The self-heal daemon of storage-2 does not run.",
+        "The volume's option server.ssl is off, not on.",
+    ]
+    assert stand_in.asked == 1
+    for present, words in ((None, "not made"), (replace(there(3), started=False), "not started")):
+        stand_in.present, problems = present, []
+        found = health.collect(Paths(tmp_path), "storage-1", cluster(floatingAddress=None), problems)
+        assert problems == [f"The volume data is {words}; run `pulumi up`."]
+        assert found["quorum"] is False
+
+
+def test_the_status_of_a_node_that_is_cut_off_tells_what_it_knows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fails(_: str) -> None:
+        raise NodeError("glfsheal: Transport endpoint is not connected")
+
+    Glusterd(monkeypatch, replace(there(3), options=options.wanted(cluster())))
+    monkeypatch.setattr(gluster, "heals", fails)
+    monkeypatch.setattr(gluster, "running", lambda _: Running({"10.77.0.11:/brick/brick-0": True}))
+    problems: list[str] = []
+    found = health.collect(Paths(tmp_path), "storage-1", cluster(), problems)
+    assert [entry["online"] for entry in found["bricks"]] == [True, False, False]
+    assert (found["quorum"], found["pendingHeals"]) == (False, None)
+    assert found["floatingAddress"] == {"address": "10.77.0.10", "holder": None}
+    assert any(problem.startswith("What is left to be healed cannot be told: glfsheal") for problem in problems)

@@ -1,0 +1,103 @@
+"""A member of a cluster, before it takes part: what it is told, and what is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage_node import firewall
+from storage_node.cluster import brick, glusterd, membership
+from storage_node.errors import NodeError
+from storage_node.paths import Paths
+from tests.storage_node import nodes
+from tests.storage_node.nodes import UUIDS, cluster, cluster_spec
+
+pytestmark = pytest.mark.cluster
+
+
+SECRETS = {"privateKey": "key", "certificate": "certificate", "authority": "authority", "secret": "s" * 32}
+
+
+def test_a_cluster_survives_being_written_down_and_read_again() -> None:
+    assert membership.parse(cluster().values()) == cluster()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"layout": "striped"}, "cluster.layout is 'striped'; it has to be replicated or dispersed."),
+        ({"members": cluster_spec(2)["members"]}, "cluster.members has 2 entries; a cluster has 3, 5 or 7."),
+        (
+            {"members": cluster_spec(3)["members"][:2] + cluster_spec(3)["members"][:1]},
+            "two of them have the same name",
+        ),
+        ({"floatingAddress": "somewhere"}, "cluster.floatingAddress is 'somewhere'"),
+    ],
+)
+def test_what_no_cluster_can_be_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(NodeError, match=words.replace(".", r"\.")):
+        cluster(**changes)
+
+
+def test_a_member_needs_its_credentials_and_no_message_shows_them() -> None:
+    found = nodes.configure_spec(topology="cluster", name="storage-2", cluster={**cluster_spec(), **SECRETS})
+    assert found.credentials is not None
+    assert "s" * 32 not in repr(found)
+    for missing in SECRETS:
+        with pytest.raises(NodeError, match=f"cluster.{missing} in the specification is missing"):
+            nodes.configure_spec(
+                topology="cluster", name="storage-2", cluster={**cluster_spec(), **SECRETS, missing: ""}
+            )
+    with pytest.raises(NodeError, match="do not name this node, storage-9"):
+        nodes.configure_spec(topology="cluster", name="storage-9", cluster={**cluster_spec(), **SECRETS})
+
+
+def test_only_members_reach_the_ports_of_the_cluster() -> None:
+    text = firewall.ruleset((), (), "storage-2", cluster())
+    assert "elements = { 10.77.0.11/32, 10.77.0.12/31 }" in text
+    assert "tcp dport { 24007, 49152-49251 } ip saddr @members_v4 accept" in text
+    assert "tcp dport { 24007, 49152-49251 } drop" in text
+    assert "udp dport { 24010 } ip saddr @keepers_v4 accept" in text
+    assert "24007" not in firewall.ruleset((), (), "storage-1", None)
+
+
+def test_a_member_talks_to_the_others_from_its_own_address_alone() -> None:
+    text = firewall.ruleset((), (), "storage-2", cluster())
+    assert "ip daddr @members_v4 ip saddr != 10.77.0.12 snat ip to 10.77.0.12" in text
+    assert "snat" not in firewall.ruleset((), (), "storage-2", None)
+
+
+def test_a_brick_has_another_name_on_each_fresh_disk_and_keeps_it(tmp_path: Path) -> None:
+    names = set()
+    for disk in ("one", "two"):
+        paths = Paths(tmp_path / disk)
+        paths.at(paths.brick_mount).mkdir(parents=True)
+        names.add(brick.ensure(paths))
+        assert brick.ensure(paths) in names
+    assert len(names) == 2
+
+
+def test_glusterd_knows_all_members_and_tls_before_it_starts(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    credentials = membership.credentials(SECRETS)
+    assert glusterd.configure(paths, "storage-2", cluster(), credentials)
+    assert not glusterd.configure(paths, "storage-2", cluster(), credentials)
+    home = paths.at("/var/lib/glusterd")
+    assert (home / "glusterd.info").read_text().startswith(f"UUID={UUIDS[1]}\n")
+    assert sorted(path.name for path in (home / "peers").iterdir()) == [UUIDS[0], UUIDS[2]]
+    assert (home / "secure-access").exists()
+    assert paths.at("/etc/ssl/glusterfs.key").stat().st_mode & 0o777 == 0o600
+    assert glusterd.configure(paths, "storage-2", cluster(5), credentials)
+
+
+def test_a_node_of_another_cluster_is_left_alone(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    home = paths.at("/var/lib/glusterd")
+    (home / "vols" / "precious").mkdir(parents=True)
+    (home / "vols" / "precious" / "info").touch()
+    (home / "glusterd.info").write_text(f"UUID={UUIDS[6]}\noperating-version=110000\n")
+    with pytest.raises(NodeError, match="already a member of another GlusterFS cluster"):
+        glusterd.configure(paths, "storage-1", cluster(), membership.credentials(SECRETS))
+    assert UUIDS[6] in (home / "glusterd.info").read_text()

@@ -1,0 +1,52 @@
+"""Stands in for a cluster's glusterd: members, a volume over them, and what was asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from storage_node.cluster import gluster
+from storage_node.cluster.gluster import Brick, Heal, Peer, Running, Volume
+from tests.storage_node.nodes import UUIDS
+
+
+class Glusterd:
+    """Stands in for the gluster command: a volume, and what was asked of it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, present: Volume | None, count: int = 3) -> None:
+        self.present, self.changes, self.asked = present, list[tuple[str, ...]](), 0
+        self.healers = {UUIDS[i]: True for i in range(count)}
+        self.heals = [Heal(f"10.77.0.{11 + i}:/brick/brick-{i}", 0, 0) for i in range(count)]
+
+        def peers(of: str | None = None) -> list[Peer]:
+            viewer = of or "10.77.0.11"
+            return [Peer(UUIDS[i], gluster.IN_CLUSTER, True) for i in range(count) if viewer != f"10.77.0.{11 + i}"]
+
+        answers: dict[str, Callable[..., object]] = {
+            "peers": peers,
+            "volume": self.volume,
+            "change": lambda *words: self.changes.append(words),
+            "heals": lambda _: self.heals,
+            "listed": lambda _: max(heal.pending or 0 for heal in self.heals),
+            "running": lambda _: Running({brick.name: True for brick in bricks(count)}, self.healers),
+        }
+        for name, answer in answers.items():
+            monkeypatch.setattr(gluster, name, answer)
+        monkeypatch.setattr("time.sleep", lambda _: None)
+
+    def volume(self, _: str) -> Volume | None:
+        self.asked += 1
+        return self.present
+
+    def said(self, verb: str) -> tuple[str, ...] | None:
+        return next((words for words in self.changes if words[1] == verb), None)
+
+
+def bricks(count: int) -> list[Brick]:
+    return [Brick(UUIDS[i], f"10.77.0.{11 + i}", f"/brick/brick-{i}") for i in range(count)]
+
+
+def there(count: int, layout: str = "replicated", **paths: str) -> Volume:
+    found = [Brick(b.member, b.address, paths.get(f"b{i}", b.path)) for i, b in enumerate(bricks(count))]
+    return Volume(True, layout, 0, tuple(found), {})
