@@ -11,6 +11,7 @@ from components.node_program import NodeProgram
 from components.storage_node import StorageNode
 from plan.addon import DATA_PATH
 from plan.environments import Environment
+from plan.layout import grown_from
 from plan.passwords import ROOT_LENGTH, derive_all, password_key
 
 
@@ -48,18 +49,24 @@ class Environments(pulumi.ComponentResource):
             "program": program.sha256,
             "dataPath": DATA_PATH,
             "environments": self.passwords.apply(lambda known: _specification(environments, known)),
+            # When nodes are added, those that were there have to tell the keepers of the floating address.
+            **({"members": [node.machine.name for node in nodes]} if len(nodes) > 1 else {}),
         }
-        answers = {
-            node.machine.name: remote.run(
+        steps: list[pulumi.Resource] = []
+        answers: dict[str, pulumi.Output[dict[str, Any]]] = {}
+        for node in nodes:
+            # Added nodes begin when those that were there know of them: or the old and the new could each find a
+            # majority, and the floating address be in two places.
+            step = remote.run(
                 f"{name}-{node.machine.name}",
                 node.machine,
                 "environments",
                 specification,
-                pulumi.ResourceOptions(parent=self, depends_on=[node, *ready]),
+                pulumi.ResourceOptions(parent=self, depends_on=[node, *ready, *steps[: grown_from(len(steps))]]),
                 secret=True,
             )
-            for node in nodes
-        }
+            steps.append(step)
+            answers[node.machine.name] = remote.answer(step)
         self.health = pulumi.Output.unsecret(
             pulumi.Output.all(**answers).apply(lambda known: {node: answer["health"] for node, answer in known.items()})
         )

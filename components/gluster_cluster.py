@@ -60,7 +60,7 @@ class GlusterCluster(pulumi.ComponentResource):
         ]
         machines = {node.machine.name: node.machine for node in self.nodes}
         resolve(_members(machines))
-        self.volume = remote.run(
+        volume = remote.run(
             f"{name}-volume",
             self.nodes[0].machine,
             "volume",
@@ -74,6 +74,7 @@ class GlusterCluster(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, depends_on=list(self.nodes)),
             secret=False,
         )
+        self.volume = remote.answer(volume)
         self.register_outputs({})
 
 

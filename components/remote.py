@@ -68,8 +68,8 @@ def install(
     opts: pulumi.ResourceOptions,
     *,
     secret: bool,
-) -> pulumi.Output[dict[str, Any]]:
-    """Runs a step by the program as it was shipped; the step that installs it. Gives what the step printed.
+) -> remote.Command:
+    """Runs a step by the program as it was shipped; the step that installs it.
 
     ``secret`` says whether the specification holds secrets; what the step prints holds none in any case.
     """
@@ -84,8 +84,8 @@ def run(
     opts: pulumi.ResourceOptions,
     *,
     secret: bool,
-) -> pulumi.Output[dict[str, Any]]:
-    """Runs a step by the installed program. Gives what the step printed."""
+) -> remote.Command:
+    """Runs a step by the installed program."""
     return _run(name, machine, f"{INSTALLED} {step}", specification, opts, secret=secret)
 
 
@@ -97,9 +97,9 @@ def _run(
     opts: pulumi.ResourceOptions,
     *,
     secret: bool,
-) -> pulumi.Output[dict[str, Any]]:
+) -> remote.Command:
     stdin: pulumi.Input[str] = pulumi.Output.json_dumps({**specification, "instance": machine.instance}, sort_keys=True)
-    command = remote.Command(
+    return remote.Command(
         name,
         connection=machine.connection,
         create=f"{machine.elevate}{line}",
@@ -115,9 +115,8 @@ def _run(
             ),
         ),
     )
-    return command.stdout.apply(_answer)
 
 
-def _answer(text: str) -> dict[str, Any]:
-    """The one JSON object that a step prints."""
-    return dict(json.loads(text))
+def answer(command: remote.Command) -> pulumi.Output[dict[str, Any]]:
+    """What a step printed: one JSON object."""
+    return command.stdout.apply(lambda text: dict[str, Any](json.loads(text)))

@@ -45,7 +45,7 @@ class StorageNode(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         self.machine = platform.machine(name, index, pulumi.ResourceOptions.merge(after(opts), child))
         shipped = remote.ship(f"{name}-program", self.machine, program, child)
-        self.configured = remote.install(
+        configuring = remote.install(
             f"{name}-configure",
             self.machine,
             "configure",
@@ -64,6 +64,7 @@ class StorageNode(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self, depends_on=[shipped]),
             secret=cluster is not None,
         )
+        self.configured = remote.answer(configuring)
         self.facts = pulumi.Output.all(
             address=self.machine.address,
             private_address=self.machine.private_address,

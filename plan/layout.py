@@ -18,6 +18,11 @@ def node_name(index: int) -> str:
     return f"storage-{index}"
 
 
+def grown_from(others: int) -> int:
+    """How many nodes a cluster may have had before it got the node with so many others before it; 0 for none."""
+    return max((count for count in REDUNDANCY if count <= others), default=0)
+
+
 @dataclass(frozen=True)
 class Shape:
     """What decides where the data lies: the part of the settings that cannot change freely in place."""

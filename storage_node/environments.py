@@ -64,6 +64,8 @@ def _apply(paths: Paths, spec: Environments, settings: Node) -> dict[str, Any]:
     if problems:
         away = any(isinstance(problem, AwayError) for problem in problems)
         raise (AwayError if away else NodeError)(_sentence(problems, len(spec.environments)))
+    if settings.cluster is not None:
+        member.await_served(paths, settings.cluster)
     return {
         "environments": {
             name: {"repository": done.repository, "created": done.created, "rotated": done.rotated}

@@ -132,6 +132,11 @@ class Paths:
         return self.at("/run/storage-node/floating.json")
 
     @property
+    def floating_members(self) -> Path:
+        """The cluster as the running keeper of the floating address knows it; gone when it stops."""
+        return self.at("/run/storage-node/members")
+
+    @property
     def nftables(self) -> Path:
         """The firewall, as loaded at boot."""
         return self.at("/etc/nftables.conf")

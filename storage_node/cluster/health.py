@@ -30,6 +30,11 @@ def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str]) -> d
         found["floatingAddress"] = {"address": cluster.floating_address, "holder": floating.holder(paths, cluster)}
         if found["floatingAddress"]["holder"] is None:
             problems.append(f"No node holds the floating address {cluster.floating_address} now.")
+        if not floating.is_current(paths, cluster):
+            problems.append(
+                f"The keeper of the floating address does not run with all members of the cluster; run `pulumi up`, "
+                f"or see `systemctl status {floating.SERVICE}` on this node."
+            )
     try:
         found["nodes"] = _nodes(name, cluster, problems)
         volume = _volume()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storage_node import atomic, mount, services
+from storage_node import mount, services
 from storage_node.cluster import brick, client, ganesha, glusterd, watch
 from storage_node.cluster.membership import Cluster, Credentials
 from storage_node.floating import service as floating
 from storage_node.paths import Paths
+from storage_node.waiting import until
+
+# A program that starts on a machine that has much else to do.
+KEEPER_SECONDS = 300.0
 
 
 def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credentials) -> str:
@@ -42,14 +46,17 @@ def serve(paths: Paths, cluster: Cluster) -> None:
     mount.close_to_users(paths.data)
     services.start_units(paths, [unit for unit in units(cluster) if unit not in (client.SERVICE, floating.SERVICE)])
     if cluster.floating_address is not None:
-        # It reads who the members are when it starts; an address that it held is back within a lease.
-        if _members_changed(paths, cluster):
+        # Further members: an address that it held is back within a lease.
+        if not floating.is_current(paths, cluster):
             services.restart_if_active(paths, floating.SERVICE)
         services.start_units(paths, [floating.SERVICE])
 
 
-def _members_changed(paths: Paths, cluster: Cluster) -> bool:
-    return atomic.write(paths.at("/run/storage-node/members"), repr(cluster))
+def await_served(paths: Paths, cluster: Cluster) -> None:
+    """Waits until what ``serve`` started has begun its work: systemd does not wait for all of it."""
+    missing = f"The keeper of the floating address has not begun yet; see `systemctl status {floating.SERVICE}`"
+    if cluster.floating_address is not None and services.has_systemd(paths):
+        until(lambda: None if floating.is_current(paths, cluster) else missing, KEEPER_SECONDS)
 
 
 def units(cluster: Cluster) -> list[str]:

@@ -55,8 +55,17 @@ def run(paths: Paths) -> int:
     secret = passwords.read(paths.cluster_secret)
     if settings.cluster is None or settings.cluster.floating_address is None or secret is None:
         raise NodeError("This node is no member of a cluster with a floating address.")
+    atomic.write(paths.floating_members, repr(settings.cluster))
     Keeper(settings.cluster, settings.name, secret, paths.floating_state).run()
     return 0
+
+
+def is_current(paths: Paths, cluster: Cluster) -> bool:
+    """Whether the keeper that runs knows the cluster as it is: it reads who the members are when it starts."""
+    try:
+        return paths.floating_members.read_text() == repr(cluster)
+    except FileNotFoundError:
+        return False
 
 
 def holder(paths: Paths, cluster: Cluster) -> str | None:

@@ -26,11 +26,15 @@ class Options:
 
     protect: bool
     retain_on_delete: bool
+    depends_on: frozenset[str]
 
 
 @dataclass
 class Graph(mocks.Mocks):
-    """What was registered, by name: resources of a provider, the components that hold them, and how both are kept."""
+    """What was registered, by name: resources of a provider, the components that hold them, and how both are kept.
+
+    Of resources of several types with one name it is the last.
+    """
 
     resources: dict[str, mocks.MockResourceArgs] = field(default_factory=dict)
     components: dict[str, mocks.MockResourceArgs] = field(default_factory=dict)
@@ -38,7 +42,8 @@ class Graph(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if args.custom:
-            assert args.name not in self.resources, f"two resources are named {args.name}"
+            known = self.resources.get(args.name)
+            assert known is None or known.typ != args.typ, f"two resources are named {args.name}"
             self.resources[args.name] = args
         else:
             self.components[args.name] = args
@@ -60,7 +65,11 @@ class _Monitor(mocks.MockMonitor):
         self._graph = graph
 
     def RegisterResource(self, request: Any) -> Any:
-        self._graph.options[request.name] = Options(request.protect, request.retainOnDelete)
+        self._graph.options[request.name] = Options(
+            request.protect,
+            request.retainOnDelete,
+            frozenset(urn.rpartition("::")[2] for urn in request.dependencies),
+        )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
@@ -137,7 +146,7 @@ def _made(args: mocks.MockResourceArgs) -> dict[str, Any]:
         case "Instance":
             return {"publicIp": "203.0.113.9"}
         case "Command":
-            return {"stdout": json.dumps({"health": {"healthy": True}}), "stderr": ""}
+            return {"stdout": json.dumps({"health": {"healthy": True}, "brick": "/brick/one"}), "stderr": ""}
     return {}
 
 

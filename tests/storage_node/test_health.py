@@ -49,5 +49,6 @@ def test_the_status_of_a_node_that_is_cut_off_tells_what_it_knows(
     found = health.collect(Paths(tmp_path), "storage-1", cluster(), problems)
     assert [entry["online"] for entry in found["bricks"]] == [True, False, False]
     assert (found["quorum"], found["pendingHeals"]) == (False, None)
+    assert any("does not run with all members of the cluster" in problem for problem in problems)
     assert found["floatingAddress"] == {"address": "10.77.0.10", "holder": None}
     assert any(problem.startswith("What is left to be healed cannot be told: glfsheal") for problem in problems)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from storage_node import firewall
-from storage_node.cluster import brick, glusterd, membership
+from storage_node import firewall, mount, system
+from storage_node.cluster import brick, client, glusterd, member, membership
 from storage_node.errors import NodeError
+from storage_node.floating import service as floating
 from storage_node.paths import Paths
 from tests.storage_node import nodes
 from tests.storage_node.nodes import UUIDS, cluster, cluster_spec
@@ -90,6 +92,29 @@ def test_glusterd_knows_all_members_and_tls_before_it_starts(tmp_path: Path) -> 
     assert (home / "secure-access").exists()
     assert paths.at("/etc/ssl/glusterfs.key").stat().st_mode & 0o777 == 0o600
     assert glusterd.configure(paths, "storage-2", cluster(5), credentials)
+
+
+def test_a_keeper_that_runs_with_other_members_is_started_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, ran = Paths(tmp_path), list[str]()
+    paths.at("/run/systemd/system").mkdir(parents=True)
+    monkeypatch.setattr(client, "await_mounted", lambda _: None)
+    monkeypatch.setattr(mount, "close_to_users", lambda _: None)
+
+    def run(words: Sequence[str], **_: object) -> system.Result:
+        ran.append(" ".join(words))
+        return system.Result(0, "", "")
+
+    monkeypatch.setattr(system, "run", run)
+    again = f"systemctl try-restart {floating.SERVICE}"
+    # None runs yet, or another cluster's list was read: nothing else tells what a process has read.
+    for known, expected in ((None, True), (cluster(), True), (cluster(5), False)):
+        ran.clear()
+        if known is not None:
+            paths.floating_members.parent.mkdir(exist_ok=True)
+            paths.floating_members.write_text(repr(known))
+        member.serve(paths, cluster(5))
+        assert (again in ran) is expected
+        assert ran[-1] == f"systemctl start {floating.SERVICE}"
 
 
 def test_a_node_of_another_cluster_is_left_alone(tmp_path: Path) -> None:
