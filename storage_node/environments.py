@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from storage_node import exports, firewall, lock, mount, node, passwords, repositories, status, users
+from storage_node import exports, firewall, lock, mount, node, passwords, repositories, status, users, waiting
 from storage_node.catalogue import cache
-from storage_node.cluster import client, ganesha, member
+from storage_node.cluster import ganesha, member
 from storage_node.errors import AwayError, NodeError, from_os
 from storage_node.exports import Export
 from storage_node.node import Node
@@ -29,7 +29,7 @@ def apply(paths: Paths, spec: Environments) -> dict[str, Any]:
     """Brings the node to the specification and says what was done; raises NodeError when any part failed."""
     settings = node.load(paths)
     work = partial(_apply, paths, spec, settings)
-    return client.steadily(work) if settings.cluster else work()
+    return waiting.steadily(work) if settings.cluster else work()
 
 
 def _apply(paths: Paths, spec: Environments, settings: Node) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class NodeError(Exception):
 
 
 class AwayError(NodeError):
-    """A failure that the files of a volume give while it is away: what failed may be done again."""
+    """A volume, or one of its members, was away or lost an answer meanwhile: what failed may be done again."""
 
 
 def from_os(action: str, error: OSError) -> NodeError:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from storage_node import atomic, mount
 from storage_node.cluster.membership import Cluster
 from storage_node.cluster.options import VOLUME
-from storage_node.errors import AwayError, from_os
 from storage_node.paths import Paths
 from storage_node.waiting import until
 
 SERVICE = "storage-node-data.service"
 # A first attempt on a busy computer may come to nothing, and the next takes as long again.
 MOUNT_SECONDS = 600.0
-# Members that have too much to do lose sight of each other, now and then, until the first of them are done.
-AWAY_SECONDS = 900.0
-AWAY_POLL_SECONDS = 2.0
 KIND = "fuse.glusterfs"
-
-_Result = TypeVar("_Result")
 
 # glusterfs itself instead of its mount script, which takes seconds. It leaves the foreground when /data is mounted,
 # and ends when it cannot be: then it is started again until a majority of the members is there. The NFS server needs
@@ -80,26 +71,3 @@ def await_mounted(paths: Paths) -> None:
         return None
 
     until(missing, MOUNT_SECONDS, 0.2)
-
-
-def steadily(work: Callable[[], _Result], seconds: float = AWAY_SECONDS, poll: float = AWAY_POLL_SECONDS) -> _Result:
-    """Does work on the volume that finishes what it began earlier, again for as long as the volume goes away under it.
-
-    Raises NodeError with what the work said last when that takes longer than ``seconds``.
-    """
-    done: list[_Result] = []
-
-    def missing() -> str | None:
-        try:
-            done.append(work())
-        except OSError as error:
-            failure = from_os("The volume cannot be worked on", error)
-            if not isinstance(failure, AwayError):
-                raise
-            return str(failure)
-        except AwayError as failure:
-            return str(failure)
-        return None
-
-    until(missing, seconds, poll)
-    return done[0]

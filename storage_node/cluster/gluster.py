@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from storage_node import system
-from storage_node.errors import NodeError
+from storage_node.errors import AwayError, NodeError
 
 # glusterd itself gives up on a peer after 120 s; on loaded machines its own work comes on top.
 TIMEOUT_SECONDS = 240.0
@@ -90,7 +90,7 @@ class Heal:
 def ask(*arguments: str) -> ET.Element:
     """Runs one command and returns its answer, after the commands of other nodes that are under way.
 
-    Raises RefusedError with glusterd's own words.
+    Raises RefusedError with glusterd's own words, and AwayError when there was no answer in time.
     """
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
@@ -109,7 +109,9 @@ def _ask_once(arguments: Sequence[str]) -> ET.Element:
         # What glusterd on this very node printed.
         answer = ET.fromstring(done.stdout)  # noqa: S314
     except ET.ParseError:
-        raise NodeError(f"{what} gave no answer: {done.last_words.rstrip('.')}.") from None
+        # Whether it was done nobody knows: a member that lost a connection just then never answered the others.
+        kind = AwayError if "timed out" in done.last_words else NodeError
+        raise kind(f"{what} gave no answer: {done.last_words.rstrip('.')}.") from None
     if answer.findtext("opRet", "0") != "0":
         reason = answer.findtext("opErrstr") or done.last_words
         raise RefusedError(f"{what} was refused: {reason.strip().rstrip('.')}.")

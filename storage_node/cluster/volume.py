@@ -17,7 +17,7 @@ from storage_node.cluster.gluster import Brick, Volume
 from storage_node.cluster.membership import REDUNDANCY, Cluster, Member
 from storage_node.cluster.options import VOLUME
 from storage_node.errors import NodeError
-from storage_node.waiting import until
+from storage_node.waiting import steadily, until
 
 # A member that was just configured may still boot its services; on a busy computer that takes minutes.
 PEERS_SECONDS = 300.0
@@ -31,6 +31,10 @@ FEW_ENTRIES = 20
 
 def apply(cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
     """Brings the volume to the specification and says what was done; ``bricks`` are the members' brick directories."""
+    return steadily(partial(_apply, cluster, bricks))
+
+
+def _apply(cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
     _await_peers(cluster)
     wanted = [Brick(member.id, member.address, bricks[member.name]) for member in cluster.members]
     found = gluster.volume(VOLUME)

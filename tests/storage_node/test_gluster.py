@@ -6,6 +6,7 @@ import pytest
 
 from storage_node import system
 from storage_node.cluster import gluster
+from storage_node.errors import AwayError
 from tests.storage_node.nodes import UUIDS
 
 pytestmark = pytest.mark.cluster
@@ -74,3 +75,9 @@ def test_a_refusal_that_stays_is_told_in_glusterds_words(monkeypatch: pytest.Mon
     monkeypatch.setattr(gluster, "BUSY_SECONDS", -1.0)
     with pytest.raises(gluster.RefusedError, match=r"Locking failed on 10\.77\.0\.12"):
         gluster.change("volume", "create", "data", "replica", "3")
+
+
+def test_a_command_that_was_not_answered_in_time_may_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "run", lambda *_, **__: system.Result(1, "Error : Request timed out\n", ""))
+    with pytest.raises(AwayError, match="`gluster volume set data` gave no answer: Error : Request timed out"):
+        gluster.change("volume", "set", "data", "client.ssl", "on")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from storage_node import environments, node, passwords, repositories, spec, status, system
-from storage_node.cluster import client, ganesha, member
+from storage_node import environments, node, passwords, repositories, spec, status, system, waiting
+from storage_node.cluster import ganesha, member
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 from storage_node.restic import command
@@ -112,7 +112,7 @@ def test_a_volume_that_goes_away_while_repositories_are_made_is_waited_for(
     monkeypatch.setattr(member, "serve", lambda *_: serving.append("served"))
     monkeypatch.setattr(ganesha, "apply", lambda *_: None)
     monkeypatch.setattr(status, "collect", lambda _: {})
-    monkeypatch.setattr(client, "steadily", partial(client.steadily, poll=0))
+    monkeypatch.setattr(waiting, "steadily", partial(waiting.steadily, poll=0))
     ensure, away = repositories.ensure, [OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))]
 
     def ensure_later(paths: Paths, name: str, wanted: spec.Environment, uid: int) -> repositories.Outcome:

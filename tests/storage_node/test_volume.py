@@ -10,7 +10,7 @@ from storage_node import spec
 from storage_node.cluster import gluster, options, volume
 from storage_node.cluster.gluster import Heal, Peer, Volume
 from storage_node.cluster.membership import Cluster
-from storage_node.errors import NodeError
+from storage_node.errors import AwayError, NodeError
 from tests.storage_node.nodes import UUIDS, cluster, cluster_spec
 from tests.storage_node.volumes import Glusterd, bricks, there
 
@@ -162,6 +162,24 @@ def test_the_marks_of_an_interrupted_attempt_do_not_keep_the_volume_from_being_m
     monkeypatch.setattr(gluster, "change", change)
     volume.apply(cluster(), directories(3))
     assert stand_in.changes[0][:2] == ("volume", "create")
+
+
+def test_what_a_member_never_answered_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """glusterd gives up after two minutes, and the others cannot tell whether it was done."""
+    stand_in = Glusterd(monkeypatch, None)
+    unanswered = ["create", "set", "start"]
+
+    def change(*words: str) -> None:
+        stand_in.changes.append(words)
+        if words[1] == "create":
+            stand_in.present = replace(there(3), started=False)
+        if words[1] in unanswered:
+            unanswered.remove(words[1])
+            raise AwayError("`gluster volume` gave no answer: Error : Request timed out.")
+
+    monkeypatch.setattr(gluster, "change", change)
+    volume.apply(cluster(), directories(3))
+    assert [words[1] for words in stand_in.changes] == ["create", "set", "set", "start", "set", "start"]
 
 
 def test_a_specification_of_the_volume_names_every_brick() -> None:

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from storage_node.cluster import client
+from storage_node import waiting
 from storage_node.errors import AwayError, NodeError
 
 pytestmark = pytest.mark.cluster
@@ -22,7 +22,7 @@ def test_work_on_a_volume_that_goes_away_is_done_again(number: int, capsys: pyte
             raise failures.pop(0)
         return "done"
 
-    assert client.steadily(work, poll=0) == "done"
+    assert waiting.steadily(work, poll=0) == "done"
     told = capsys.readouterr().err.splitlines()
     assert told == [
         f"The volume cannot be worked on: {os.strerror(number)}.",
@@ -36,7 +36,7 @@ def test_a_volume_that_stays_away_is_said_in_words() -> None:
 
     words = "The volume cannot be worked on: Transport endpoint is not connected; it was waited for"
     with pytest.raises(NodeError, match=words):
-        client.steadily(work, seconds=0, poll=0)
+        waiting.steadily(work, seconds=0, poll=0)
 
 
 @pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "full"), NodeError("shop: damaged.")])
@@ -48,5 +48,5 @@ def test_what_trying_again_cannot_mend_is_not_tried_again(failure: Exception) ->
         raise failure
 
     with pytest.raises(type(failure)):
-        client.steadily(work, poll=0)
+        waiting.steadily(work, poll=0)
     assert attempts == [failure]
