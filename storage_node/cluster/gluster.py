@@ -14,6 +14,8 @@ from storage_node.errors import AwayError, NodeError
 
 # glusterd itself gives up on a peer after 120 s; on loaded machines its own work comes on top.
 TIMEOUT_SECONDS = 240.0
+# How timeout(1) ends then.
+_KILLED = -9
 # glusterd takes one command at a time in the whole cluster, and refuses the others.
 BUSY_SECONDS = 240.0
 # A glusterd that has much to do does not even give out the volume's own description in time.
@@ -103,8 +105,10 @@ def ask(*arguments: str) -> ET.Element:
 
 
 def _ask_once(arguments: Sequence[str]) -> ET.Element:
-    done = system.run(["gluster", "--mode=script", "--xml", *arguments], timeout=TIMEOUT_SECONDS)
+    done = _run("--xml", *arguments)
     what = f"`gluster {' '.join(arguments[:3])}`"
+    if done.status == _KILLED:
+        raise AwayError(f"{what} did not end within {TIMEOUT_SECONDS:.0f} s.")
     try:
         # What glusterd on this very node printed.
         answer = ET.fromstring(done.stdout)  # noqa: S314
@@ -116,6 +120,12 @@ def _ask_once(arguments: Sequence[str]) -> ET.Element:
         reason = answer.findtext("opErrstr") or done.last_words
         raise RefusedError(f"{what} was refused: {reason.strip().rstrip('.')}.")
     return answer
+
+
+def _run(*arguments: str) -> system.Result:
+    """Runs the command. One that takes too long ends with what it started: glfsheal would keep its locks."""
+    line = ["timeout", "--signal=KILL", f"{TIMEOUT_SECONDS:.0f}", "gluster", "--mode=script", *arguments]
+    return system.run(line, timeout=TIMEOUT_SECONDS + 30.0)
 
 
 def change(*arguments: str) -> None:
@@ -192,8 +202,7 @@ def listed(name: str) -> int:
     This costs next to nothing, where ``heals`` looks at every entry on every brick, and keeps it locked meanwhile. What
     is being written just now is listed, too, and bricks that are away are left out.
     """
-    line = ["gluster", "--mode=script", "volume", "heal", name, "statistics", "heal-count"]
-    said = system.run(line, timeout=TIMEOUT_SECONDS).stdout
+    said = _run("volume", "heal", name, "statistics", "heal-count").stdout
     return max(map(int, re.findall(r"^Number of entries: (\d+)$", said, re.MULTILINE)), default=0)
 
 

@@ -16,7 +16,7 @@ from storage_node.cluster import gluster, options
 from storage_node.cluster.gluster import Brick, Volume
 from storage_node.cluster.membership import REDUNDANCY, Cluster, Member
 from storage_node.cluster.options import VOLUME
-from storage_node.errors import NodeError
+from storage_node.errors import AwayError, NodeError
 from storage_node.waiting import steadily, until
 
 # A member that was just configured may still boot its services; on a busy computer that takes minutes.
@@ -220,7 +220,11 @@ def _left(heals: Callable[[], list[gluster.Heal]], listed: Callable[[], int]) ->
     """How many entries are left to be healed, and which bricks cannot be asked. Only the last few are looked at."""
     if (many := listed()) > FEW_ENTRIES:
         return many, []
-    found = heals()
+    try:
+        found = heals()
+    except AwayError:
+        # Bricks with much to do take long to look at what is written just now; there is more to wait for.
+        return max(many, 1), []
     torn = sum(heal.split_brain for heal in found)
     if torn:
         raise NodeError(

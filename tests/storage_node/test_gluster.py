@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
+
 import pytest
 
 from storage_node import system
 from storage_node.cluster import gluster
 from storage_node.errors import AwayError
+from storage_node.waiting import until
 from tests.storage_node.nodes import UUIDS
 
 pytestmark = pytest.mark.cluster
@@ -81,3 +85,23 @@ def test_a_command_that_was_not_answered_in_time_may_be_repeated(monkeypatch: py
     monkeypatch.setattr(system, "run", lambda *_, **__: system.Result(1, "Error : Request timed out\n", ""))
     with pytest.raises(AwayError, match="`gluster volume set data` gave no answer: Error : Request timed out"):
         gluster.change("volume", "set", "data", "client.ssl", "on")
+
+
+def test_a_command_that_hangs_ends_with_all_that_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """glfsheal outlives the command that started it, and keeps its locks."""
+    pids, program = tmp_path / "pids", tmp_path / "gluster"
+    program.write_text(f"#!/bin/sh\nsleep 300 &\necho $! >{pids}\nwait\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(system, "PATH", f"{tmp_path}:{system.PATH}")
+    monkeypatch.setattr(gluster, "TIMEOUT_SECONDS", 1.0)
+    with pytest.raises(AwayError, match="`gluster volume heal data` did not end within 1 s"):
+        gluster.heals("data")
+    child = Path(f"/proc/{pids.read_text().strip()}/stat")
+
+    def runs() -> str | None:
+        # Killed, and perhaps not reaped yet by whoever adopted it.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            return None if child.read_text().rpartition(")")[2].split()[0] == "Z" else "It runs on."
+        return None
+
+    until(runs, 30)

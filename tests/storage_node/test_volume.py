@@ -119,6 +119,20 @@ def test_many_entries_are_counted_and_only_the_last_few_looked_at(monkeypatch: p
     assert len(looked) == 3
 
 
+def test_entries_that_cannot_be_looked_at_in_time_are_still_to_be_healed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    looked = list[bool]()
+
+    def heals() -> list[Heal]:
+        looked.append(True)
+        if len(looked) < 3:
+            raise AwayError("`gluster volume heal data` did not end within 240 s.")
+        return [Heal("a", 0, 0)]
+
+    assert volume.await_healed(heals, lambda: 0) == 1
+    assert len(looked) == 4
+
+
 def test_copies_that_contradict_each_other_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NodeError, match="2 entries of the volume contradict each other"):
         volume.await_healed(lambda: [Heal("a", 2, 2)], lambda: 0)
