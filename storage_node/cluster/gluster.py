@@ -6,8 +6,10 @@ import random
 import re
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from storage_node import system
 from storage_node.errors import AwayError, NodeError
@@ -24,6 +26,9 @@ _BUSY = re.compile(
 )
 # The state that a peer has to be in. "Peer Rejected (Connected)" contains half of it, so it is compared as a whole.
 IN_CLUSTER = "Peer in Cluster"
+
+
+_Answer = TypeVar("_Answer")
 
 
 class RefusedError(NodeError):
@@ -94,10 +99,15 @@ def ask(*arguments: str) -> ET.Element:
 
     Raises RefusedError with glusterd's own words, and AwayError when there was no answer in time.
     """
+    return _in_turn(partial(_ask_once, arguments))
+
+
+def _in_turn(attempt: Callable[[], _Answer]) -> _Answer:
+    """What the attempt gives once glusterd is not at another node's command any more."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            return _ask_once(arguments)
+            return attempt()
         except RefusedError as refusal:
             if not _BUSY.search(str(refusal)) or time.monotonic() > deadline:
                 raise
@@ -202,8 +212,15 @@ def listed(name: str) -> int:
     This costs next to nothing, where ``heals`` looks at every entry on every brick, and keeps it locked meanwhile. What
     is being written just now is listed, too, and bricks that are away are left out.
     """
-    said = _run("volume", "heal", name, "statistics", "heal-count").stdout
+    said = _in_turn(partial(_heal_count, name))
     return max(map(int, re.findall(r"^Number of entries: (\d+)$", said, re.MULTILINE)), default=0)
+
+
+def _heal_count(name: str) -> str:
+    done = _run("volume", "heal", name, "statistics", "heal-count")
+    if done.status and _BUSY.search(done.last_words):
+        raise RefusedError(f"`gluster volume heal {name}` was refused: {done.last_words.rstrip('.')}.")
+    return done.stdout
 
 
 def _number(entry: ET.Element, tag: str) -> int | None:
