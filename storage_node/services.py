@@ -141,6 +141,12 @@ def restart_if_active(paths: Paths, unit: str) -> None:
         system.must(["systemctl", "try-restart", unit], f"Restarting {unit}")
 
 
+def reload_if_active(paths: Paths, unit: str) -> None:
+    """Has a unit that runs read its settings again; one that does not is left alone."""
+    if has_systemd(paths):
+        system.must(["systemctl", "try-reload-or-restart", unit], f"Reloading {unit}")
+
+
 def start_units(paths: Paths, units: Sequence[str]) -> None:
     """Starts units and waits for them; raises NodeError that names those that did not start."""
     if not has_systemd(paths):

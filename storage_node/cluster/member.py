@@ -46,9 +46,8 @@ def serve(paths: Paths, cluster: Cluster) -> None:
     mount.close_to_users(paths.data)
     services.start_units(paths, [unit for unit in units(cluster) if unit not in (client.SERVICE, floating.SERVICE)])
     if cluster.floating_address is not None:
-        # Further members: an address that it held is back within a lease.
         if not floating.is_current(paths, cluster):
-            services.restart_if_active(paths, floating.SERVICE)
+            services.reload_if_active(paths, floating.SERVICE)
         services.start_units(paths, [floating.SERVICE])
 
 

@@ -14,7 +14,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from storage_node import atomic, system
@@ -36,7 +36,7 @@ ANNOUNCEMENTS = 5
 
 
 class Keeper:
-    """One member's part in it. Runs until it is told to stop."""
+    """One member's part in it. Runs until it is told to stop; SIGHUP tells it that the cluster has further members."""
 
     def __init__(self, cluster: Cluster, name: str, secret: str, state: Path) -> None:
         if cluster.floating_address is None:
@@ -57,26 +57,54 @@ class Keeper:
         self._to_announce = 0
         self._next_ask = self._next_health = 0.0
         self._failures = HEALTH_FAILURES
-        self._stopping = False
+        self._stopping = self._grown = False
         self._told: str | None = ""
         self._interface, self._index = interface.of_address(self._own.address)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((self._own.address, PORT))
         self._socket.setblocking(False)
 
-    def run(self) -> None:
-        """Serves until SIGTERM; the address is given back before it returns."""
+    def run(self, load: Callable[[], Cluster], note: Callable[[Cluster], object]) -> None:
+        """Serves until SIGTERM; the address is given back before it returns.
+
+        ``load`` gives the cluster as it is by now; ``note`` is told of each that is served from then on.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, self._grow)
+        cluster = load()
+        self.follow(cluster)
+        note(cluster)
         try:
             # One that an earlier keeper left is not ours until it is won again.
             interface.take_off(self._address, self._index)
             while not self._stopping:
+                if self._grown:
+                    self._grown = False
+                    cluster = load()
+                    self.follow(cluster)
+                    note(cluster)
                 select.select([self._socket], [], [], TICK_SECONDS)
                 self._receive()
                 self._tick()
         finally:
             self._let_go()
+
+    def follow(self, cluster: Cluster) -> None:
+        """Goes on with these members. An address that is held stays: what a majority has promised until now counts.
+
+        One that has an address of its own that differs ends, and is started anew.
+        """
+        if (cluster.floating_address, cluster.member(self._own.name)) != (self._address, self._own):
+            self._stopping = True
+        self._others = {member.name: member for member in cluster.others(self._own.name)}
+        self._reader.members = frozenset(self._others)
+        self._candidate.majority = cluster.majority
+        self._heard = {name: self._heard.get(name, _now()) for name in self._others}
+        self._dropped.intersection_update(self._others)
+
+    def _grow(self, *_: object) -> None:
+        self._grown = True
 
     def _stop(self, *_: object) -> None:
         self._stopping = True

@@ -40,7 +40,7 @@ class Reader:
 
     def __init__(self, secret: bytes, members: frozenset[str]) -> None:
         self._secret = secret
-        self._members = members
+        self.members = members
         self._last: dict[str, tuple[int, int]] = {}
 
     def read(self, data: bytes) -> Message | None:
@@ -51,7 +51,7 @@ class Reader:
         value = json.loads(body)
         message = Message(**{**value, "lost": tuple(value["lost"])})
         order = (message.incarnation, message.number)
-        if message.sender not in self._members or order <= self._last.get(message.sender, (0, 0)):
+        if message.sender not in self.members or order <= self._last.get(message.sender, (0, 0)):
             return None
         self._last[message.sender] = order
         return message

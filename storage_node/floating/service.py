@@ -22,6 +22,7 @@ StartLimitIntervalSec=0
 
 [Service]
 ExecStart=/usr/local/sbin/storage-node address
+ExecReload=/bin/kill -HUP $MAINPID
 RuntimeDirectory=storage-node
 Restart=always
 RestartSec=1
@@ -51,17 +52,22 @@ def run(paths: Paths) -> int:
     """Keeps the address until told to stop."""
     from storage_node.floating.keeper import Keeper  # noqa: PLC0415
 
-    settings = node.load(paths)
+    def cluster() -> Cluster:
+        found = node.load(paths).cluster
+        if found is None or found.floating_address is None:
+            raise NodeError("This node is no member of a cluster with a floating address.")
+        return found
+
     secret = passwords.read(paths.cluster_secret)
-    if settings.cluster is None or settings.cluster.floating_address is None or secret is None:
-        raise NodeError("This node is no member of a cluster with a floating address.")
-    atomic.write(paths.floating_members, repr(settings.cluster))
-    Keeper(settings.cluster, settings.name, secret, paths.floating_state).run()
+    if secret is None:
+        raise NodeError("This node has no secret to sign messages about the floating address with.")
+    keeper = Keeper(cluster(), node.load(paths).name, secret, paths.floating_state)
+    keeper.run(cluster, lambda known: atomic.write(paths.floating_members, repr(known)))
     return 0
 
 
 def is_current(paths: Paths, cluster: Cluster) -> bool:
-    """Whether the keeper that runs knows the cluster as it is: it reads who the members are when it starts."""
+    """Whether the keeper that runs knows the cluster as it is: it reads who the members are when it is told to."""
     try:
         return paths.floating_members.read_text() == repr(cluster)
     except FileNotFoundError:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import os
 import random
-from dataclasses import dataclass, field
+import signal
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from storage_node import system
 from storage_node.cluster import membership
+from storage_node.cluster.membership import Cluster
 from storage_node.floating import keeper as keeper_module
 from storage_node.floating.keeper import Keeper
 from storage_node.floating.lease import LEASE_SECONDS, RENEW_SECONDS, Candidate, Voter
@@ -157,14 +160,68 @@ def test_messages_are_taken_once_from_members_who_know_the_secret() -> None:
     assert reader.read(pack(Message(GRANT, "n1", 6, 1), SECRET)) is not None
 
 
+def on_loopback(count: int) -> Cluster:
+    members = [
+        {"name": f"storage-{n}", "address": f"127.0.0.{n}", "id": f"0b6ae2ff-0000-4000-8000-00000000000{n}"}
+        for n in range(1, count + 1)
+    ]
+    return membership.parse({"layout": "replicated", "floatingAddress": "127.0.0.10", "members": members})
+
+
+def test_a_holder_that_is_told_of_further_members_goes_on(tmp_path: Path) -> None:
+    keeper = Keeper(on_loopback(3), "storage-1", SECRET.decode(), tmp_path / "state")
+    try:
+        now = keeper_module._now()
+        number = keeper._candidate.ask(now)
+        for name in ("storage-1", "storage-2"):
+            keeper._candidate.granted(name, number)
+        held = keeper._candidate.held_until
+        unknown = pack(Message(CLAIM, "storage-4", 1, 1), SECRET)
+        assert keeper._reader.read(unknown) is None
+        keeper.follow(on_loopback(5))
+        assert keeper._reader.read(unknown) is not None
+        assert (keeper._candidate.held_until, keeper._stopping) == (held, False)
+        # From now on it takes one more.
+        number = keeper._candidate.ask(now + 1)
+        for name in ("storage-1", "storage-2"):
+            keeper._candidate.granted(name, number)
+        assert keeper._candidate.held_until == held
+        keeper._candidate.granted("storage-4", number)
+        assert keeper._candidate.held_until == held + 1
+        other = replace(on_loopback(3).members[0], address="127.0.0.99")
+        keeper.follow(replace(on_loopback(3), members=(other, *on_loopback(3).members[1:])))
+        assert keeper._stopping
+    finally:
+        keeper._socket.close()
+
+
+def test_a_keeper_reads_the_members_again_when_it_is_hung_up_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage_node.floating.interface.take_off", lambda *_: None)
+    monkeypatch.setattr("storage_node.floating.interface.put_on", lambda *_: None)
+    noted: list[Cluster] = []
+    known = [on_loopback(5), on_loopback(3)]
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+
+    def note(cluster: Cluster) -> None:
+        noted.append(cluster)
+        os.kill(os.getpid(), signal.SIGHUP if known else signal.SIGTERM)
+
+    keeper = Keeper(on_loopback(3), "storage-1", SECRET.decode(), tmp_path / "state")
+    try:
+        keeper.run(known.pop, note)
+    finally:
+        keeper._socket.close()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert noted == [on_loopback(3), on_loopback(5)]
+
+
 def test_the_holder_ends_its_own_connections_to_a_dead_member_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    members = [
-        {"name": f"storage-{n}", "address": f"127.0.0.{n}", "id": f"0b6ae2ff-0000-4000-8000-00000000000{n}"}
-        for n in (1, 2, 3)
-    ]
-    cluster = membership.parse({"layout": "replicated", "floatingAddress": "127.0.0.10", "members": members})
+    cluster = on_loopback(3)
     ran: list[tuple[str, ...]] = []
     monkeypatch.setattr(system, "run", lambda arguments, **_: ran.append(tuple(arguments)))
     keeper = Keeper(cluster, "storage-1", SECRET.decode(), tmp_path / "state")

@@ -94,7 +94,7 @@ def test_glusterd_knows_all_members_and_tls_before_it_starts(tmp_path: Path) -> 
     assert glusterd.configure(paths, "storage-2", cluster(5), credentials)
 
 
-def test_a_keeper_that_runs_with_other_members_is_started_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_keeper_that_runs_with_other_members_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths, ran = Paths(tmp_path), list[str]()
     paths.at("/run/systemd/system").mkdir(parents=True)
     monkeypatch.setattr(client, "await_mounted", lambda _: None)
@@ -105,7 +105,7 @@ def test_a_keeper_that_runs_with_other_members_is_started_anew(tmp_path: Path, m
         return system.Result(0, "", "")
 
     monkeypatch.setattr(system, "run", run)
-    again = f"systemctl try-restart {floating.SERVICE}"
+    again = f"systemctl try-reload-or-restart {floating.SERVICE}"
     # None runs yet, or another cluster's list was read: nothing else tells what a process has read.
     for known, expected in ((None, True), (cluster(), True), (cluster(5), False)):
         ran.clear()
