@@ -100,7 +100,8 @@ class Keeper:
         self._others = {member.name: member for member in cluster.others(self._own.name)}
         self._reader.members = frozenset(self._others)
         self._candidate.majority = cluster.majority
-        self._heard = {name: self._heard.get(name, _now()) for name in self._others}
+        # One that has not begun yet is not one that fell silent.
+        self._heard = {name: self._heard.get(name, math.inf) for name in self._others}
         self._dropped.intersection_update(self._others)
 
     def _grow(self, *_: object) -> None:

@@ -168,7 +168,9 @@ def on_loopback(count: int) -> Cluster:
     return membership.parse({"layout": "replicated", "floatingAddress": "127.0.0.10", "members": members})
 
 
-def test_a_holder_that_is_told_of_further_members_goes_on(tmp_path: Path) -> None:
+def test_a_holder_that_is_told_of_further_members_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(system, "run", lambda arguments, **_: ran.append(tuple(arguments)))
     keeper = Keeper(on_loopback(3), "storage-1", SECRET.decode(), tmp_path / "state")
     try:
         now = keeper_module._now()
@@ -188,6 +190,9 @@ def test_a_holder_that_is_told_of_further_members_goes_on(tmp_path: Path) -> Non
         assert keeper._candidate.held_until == held
         keeper._candidate.granted("storage-4", number)
         assert keeper._candidate.held_until == held + 1
+        # Those that have not begun yet are not taken for dead.
+        keeper._ask(held + 0.9)
+        assert [words[-1] for words in ran] == ["127.0.0.2", "127.0.0.3"]
         other = replace(on_loopback(3).members[0], address="127.0.0.99")
         keeper.follow(replace(on_loopback(3), members=(other, *on_loopback(3).members[1:])))
         assert keeper._stopping
