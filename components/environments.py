@@ -49,7 +49,7 @@ class Environments(pulumi.ComponentResource):
             "program": program.sha256,
             "dataPath": DATA_PATH,
             "environments": self.passwords.apply(lambda known: _specification(environments, known)),
-            # When nodes are added, those that were there have to tell the keepers of the floating address.
+            # When nodes are added, the keepers of the floating address on those that were there have to be told.
             **({"members": [node.machine.name for node in nodes]} if len(nodes) > 1 else {}),
         }
         steps: list[pulumi.Resource] = []

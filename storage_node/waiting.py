@@ -23,10 +23,12 @@ def until(missing: Callable[[], str | None], seconds: float, poll: float = POLL_
     Raises NodeError with what it said last, and with what to do ``then``, when that takes longer than ``seconds``. What
     it says is told on stderr whenever it changes: the operator's side shows it as progress.
     """
-    deadline, told = None, ""
+    deadline: float | None = None
+    told = ""
     while (what := missing()) is not None:
         # From when something was missing: to find nothing may itself have been long work.
-        deadline = deadline or time.monotonic() + seconds
+        if deadline is None:
+            deadline = time.monotonic() + seconds
         if time.monotonic() > deadline:
             raise NodeError(f"{what.rstrip('.')}; it was waited for for {seconds:.0f} s{then and f'; {then}'}.")
         if what != told:

@@ -57,7 +57,9 @@ class Keeper:
         self._to_announce = 0
         self._next_ask = self._next_health = 0.0
         self._failures = HEALTH_FAILURES
-        self._stopping = self._grown = False
+        self._stopping = False
+        # Looked at once more when it begins: the cluster may have grown since it was read.
+        self._grown = True
         self._told: str | None = ""
         self._interface, self._index = interface.of_address(self._own.address)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -72,9 +74,6 @@ class Keeper:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._grow)
-        cluster = load()
-        self.follow(cluster)
-        note(cluster)
         try:
             # One that an earlier keeper left is not ours until it is won again.
             interface.take_off(self._address, self._index)

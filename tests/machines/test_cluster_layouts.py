@@ -16,8 +16,8 @@ def what_was_acknowledged_stays(cluster: Cluster) -> None:
     """A file is as long as it was told to be, though the client that wrote it died soon after."""
     writer, reader = cluster.nodes[:2]
     with cluster.shell(writer) as shell:
-        shell.put("/root/sudden.py", SUDDEN.read_text())
-        told = shell.attempt("python3 /root/sudden.py /.storage-node/sudden; rm /root/sudden.py").output.split()
+        shell.put("/run/sudden.py", SUDDEN.read_text())
+        told = shell.attempt("python3 /run/sudden.py /.storage-node/sudden; rm /run/sudden.py").output.split()
     assert told == ["100000"]
     place = "/data/.storage-node/sudden"
     assert cluster.must(reader, f"stat -c %s {place} && rm {place}").split() == told
