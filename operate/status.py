@@ -64,9 +64,8 @@ def _bricks(view: Mapping[str, Any]) -> Table:
     for column in ("node", "brick", "left to heal", "split brain"):
         table.add_column(column)
     for brick in view["bricks"]:
-        left = brick["pendingHeals"]
-        state = "online" if brick["online"] else "OFFLINE"
-        table.add_row(brick["node"], state, "?" if left is None else str(left), str(brick["splitBrain"]))
+        counts = ["?" if brick[key] is None else str(brick[key]) for key in ("pendingHeals", "splitBrain")]
+        table.add_row(brick["node"], "online" if brick["online"] else "OFFLINE", *counts)
     return table
 
 

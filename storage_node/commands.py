@@ -98,7 +98,7 @@ def _volume(_: argparse.Namespace, paths: Paths) -> int:
     wanted = spec.volume(spec.parse_json(sys.stdin.read()))
     install.verify(wanted.program, library.running_program())
     with lock.exclusive(paths.lock):
-        return _answer(volume.apply(wanted.cluster, wanted.bricks))
+        return _answer(volume.apply(paths, wanted.cluster, wanted.bricks))
 
 
 def _address(_: argparse.Namespace, paths: Paths) -> int:

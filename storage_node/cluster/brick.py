@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 
 from storage_node import atomic
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 
 _PREFIX = "brick-"
+# An entry that is listed for so long is not one that is being written just now.
+LISTED_SECONDS = 1.0
 
 
 def ensure(paths: Paths) -> str:
@@ -26,3 +29,23 @@ def ensure(paths: Paths) -> str:
         (place / found[0]).mkdir(mode=0o755)
         atomic.sync_directory(place)
     return os.path.join(paths.brick_mount, found[0])  # noqa: PTH118 - a path of the node's, not of this root's
+
+
+def listed(paths: Paths) -> int:
+    """How many entries this node's own brick lists as to be healed.
+
+    GlusterFS's index of them is a directory of the brick, with a link for each entry to one file of its own
+    (xlators/features/index). A dispersed volume lists an entry there for as long as it is written, too.
+    """
+    first = _index(paths)
+    if first:
+        time.sleep(LISTED_SECONDS)
+        first &= _index(paths)
+    return len(first)
+
+
+def _index(paths: Paths) -> set[str]:
+    found = set[str]()
+    for place in paths.at(paths.brick_mount).glob(f"{_PREFIX}*/.glusterfs/indices/xattrop"):
+        found.update(name for name in os.listdir(place) if not name.startswith("xattrop-"))  # noqa: PTH208 - names alone
+    return found

@@ -87,11 +87,11 @@ class Running:
 
 @dataclass(frozen=True)
 class Heal:
-    """What is left to be healed, as one brick counts it; None where the brick cannot be asked."""
+    """What is left to be healed, as one brick counts it; None where the brick cannot be asked, or was not."""
 
     brick: str
     pending: int | None
-    split_brain: int
+    split_brain: int | None
 
 
 def ask(*arguments: str) -> ET.Element:
@@ -206,14 +206,15 @@ def heals(name: str) -> list[Heal]:
     ]
 
 
-def listed(name: str) -> int:
-    """How many entries some brick lists as to be healed, at most.
+def listed(name: str) -> dict[str, int]:
+    """How many entries of a replicated volume each brick lists as to be healed; bricks that are away are left out.
 
-    This costs next to nothing, where ``heals`` looks at every entry on every brick, and keeps it locked meanwhile. What
-    is being written just now is listed, too, and bricks that are away are left out.
+    This costs next to nothing, where ``heals`` looks at every entry on every brick. What is being written just now may
+    be listed, too.
     """
     said = _in_turn(partial(_heal_count, name))
-    return max(map(int, re.findall(r"^Number of entries: (\d+)$", said, re.MULTILINE)), default=0)
+    found = re.findall(r"^Brick (.+)\nNumber of entries: (\d+)$", said, re.MULTILINE)
+    return {brick: int(count) for brick, count in found}
 
 
 def _heal_count(name: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from storage_node.cluster import gluster
+from storage_node.cluster import gluster, healing
 from storage_node.cluster.membership import Cluster, Member
 from storage_node.cluster.options import VOLUME, wanted
 from storage_node.errors import NodeError
@@ -38,7 +38,9 @@ def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str]) -> d
     try:
         found["nodes"] = _nodes(name, cluster, problems)
         volume = _volume()
-        found["bricks"] = _bricks(cluster, volume, problems)
+        own = next((brick.name for brick in volume.bricks if brick.member == cluster.member(name).id), "")
+        heals = _heals(paths, cluster, own, problems)
+        found["bricks"] = _bricks(cluster, volume, heals, problems)
         _options(cluster, volume, problems)
     except NodeError as error:
         problems.append(str(error))
@@ -49,7 +51,8 @@ def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str]) -> d
         problems.append(f"Only {running} of {len(cluster.members)} bricks run: /data takes no writes until more do.")
     known = [brick["pendingHeals"] for brick in found["bricks"] if brick["pendingHeals"] is not None]
     found["pendingHeals"] = sum(known) if known else None
-    found["splitBrain"] = sum(brick["splitBrain"] for brick in found["bricks"])
+    torn = [brick["splitBrain"] for brick in found["bricks"] if brick["splitBrain"] is not None]
+    found["splitBrain"] = sum(torn) if torn else None
     if found["pendingHeals"]:
         problems.append(f"{found['pendingHeals']} entries are still being healed; lose or replace no node meanwhile.")
     if found["splitBrain"]:
@@ -77,10 +80,11 @@ def _volume() -> gluster.Volume:
     return volume
 
 
-def _bricks(cluster: Cluster, volume: gluster.Volume, problems: list[str]) -> list[dict[str, Any]]:
+def _bricks(
+    cluster: Cluster, volume: gluster.Volume, heals: dict[str, gluster.Heal], problems: list[str]
+) -> list[dict[str, Any]]:
     owners: dict[str, Member] = {member.id: member for member in cluster.members}
     running = gluster.running(VOLUME)
-    heals = _heals(problems)
     found = []
     for brick in volume.bricks:
         owner, heal = owners.get(brick.member), heals.get(brick.name)
@@ -91,7 +95,7 @@ def _bricks(cluster: Cluster, volume: gluster.Volume, problems: list[str]) -> li
                 "path": brick.path,
                 "online": up,
                 "pendingHeals": heal.pending if heal else None,
-                "splitBrain": heal.split_brain if heal else 0,
+                "splitBrain": heal.split_brain if heal else None,
             }
         )
         if not up:
@@ -104,10 +108,10 @@ def _bricks(cluster: Cluster, volume: gluster.Volume, problems: list[str]) -> li
     return found
 
 
-def _heals(problems: list[str]) -> dict[str, gluster.Heal]:
+def _heals(paths: Paths, cluster: Cluster, own: str, problems: list[str]) -> dict[str, gluster.Heal]:
     """What is known of healing, by brick: on a node that is cut off, or without a majority, that may be nothing."""
     try:
-        return {heal.brick: heal for heal in gluster.heals(VOLUME)}
+        return {heal.brick: heal for heal in healing.look(paths, cluster.layout, own)}
     except NodeError as error:
         problems.append(f"What is left to be healed cannot be told: {error}")
         return {}

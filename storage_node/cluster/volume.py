@@ -6,35 +6,30 @@ options set, bricks added for new members, the brick of a member that came back 
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from storage_node.cluster import gluster, options
+from storage_node.cluster import gluster, healing, options
 from storage_node.cluster.gluster import Brick, Volume
 from storage_node.cluster.membership import REDUNDANCY, Cluster, Member
 from storage_node.cluster.options import VOLUME
-from storage_node.errors import AwayError, NodeError
+from storage_node.errors import NodeError
+from storage_node.paths import Paths
 from storage_node.waiting import steadily, until
 
 # A member that was just configured may still boot its services; on a busy computer that takes minutes.
 PEERS_SECONDS = 300.0
 BRICKS_SECONDS = 300.0
-# Healing takes as long as there is data; it has failed when nothing is healed any more.
-STALLED_SECONDS = 1800.0
-# Above so many entries they are only counted: to look at each, as is needed to tell what is being written just now from
-# what has to be healed, keeps the healing itself from getting on.
-FEW_ENTRIES = 20
 
 
-def apply(cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
+def apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
     """Brings the volume to the specification and says what was done; ``bricks`` are the members' brick directories."""
-    return steadily(partial(_apply, cluster, bricks))
+    return steadily(partial(_apply, paths, cluster, bricks))
 
 
-def _apply(cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
+def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
     _await_peers(cluster)
     wanted = [Brick(member.id, member.address, bricks[member.name]) for member in cluster.members]
     found = gluster.volume(VOLUME)
@@ -46,7 +41,7 @@ def _apply(cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
     if not present.started:
         gluster.change("volume", "start", VOLUME)
     _await_bricks(wanted)
-    healed = await_healed() if found else 0
+    healed = _await_healed(paths, cluster) if found else 0
     return {
         "volume": VOLUME,
         "created": found is None,
@@ -188,52 +183,7 @@ def _await_bricks(wanted: list[Brick]) -> None:
     until(missing, BRICKS_SECONDS)
 
 
-def await_healed(
-    heals: Callable[[], list[gluster.Heal]] = lambda: gluster.heals(VOLUME),
-    listed: Callable[[], int] = lambda: gluster.listed(VOLUME),
-) -> int:
-    """Waits until nothing is left to be healed and returns how many entries there were at most.
-
-    Raises NodeError when healing stands still, or when copies contradict each other.
-    """
-    most, least, moved = 0, None, time.monotonic()
-    clean = 0
-    while clean < 2:
-        left, away = _left(heals, listed)
-        most = max(most, left)
-        if least is None or left < least:
-            least, moved = left, time.monotonic()
-        # Looked at twice: between two of its passes the list of what is to be healed may be empty.
-        clean = clean + 1 if not left and not away else 0
-        if time.monotonic() - moved > STALLED_SECONDS:
-            state = f"bricks away: {', '.join(away)}" if away else f"{left} entries left"
-            raise NodeError(f"Healing has stood still for {STALLED_SECONDS:.0f} s with {state}.")
-        if not clean:
-            _tell(left, away)
-        if clean < 2:
-            # Asking slows the healing down.
-            time.sleep(2.0 if clean else 5.0)
-    return most
-
-
-def _left(heals: Callable[[], list[gluster.Heal]], listed: Callable[[], int]) -> tuple[int, list[str]]:
-    """How many entries are left to be healed, and which bricks cannot be asked. Only the last few are looked at."""
-    if (many := listed()) > FEW_ENTRIES:
-        return many, []
-    try:
-        found = heals()
-    except AwayError:
-        # Bricks with much to do take long to look at what is written just now; there is more to wait for.
-        return max(many, 1), []
-    torn = sum(heal.split_brain for heal in found)
-    if torn:
-        raise NodeError(
-            f"{torn} entries of the volume contradict each other on its bricks (split brain); see "
-            f"`gluster volume heal {VOLUME} info split-brain` on a node, and docs/operations.md."
-        )
-    return max((heal.pending or 0 for heal in found), default=0), [heal.brick for heal in found if heal.pending is None]
-
-
-def _tell(left: int, away: list[str]) -> None:
-    words = f"{left} entries left to heal" + (f", bricks away: {', '.join(away)}" if away else "")
-    print(words, file=sys.stderr, flush=True)
+def _await_healed(paths: Paths, cluster: Cluster) -> int:
+    return healing.await_healed(
+        lambda: gluster.heals(VOLUME), lambda: max(healing.counts(paths, cluster.layout).values(), default=0)
+    )

@@ -24,15 +24,16 @@ def test_the_entries_that_bricks_list_are_counted(monkeypatch: pytest.MonkeyPatc
         "Brick 10.77.0.13:/brick/brick-2\nNo gathered input for this brick\n"
     )
     monkeypatch.setattr(system, "run", lambda *_, **__: system.Result(0, said, ""))
-    assert gluster.listed("data") == 13
+    counted = {"10.77.0.11:/brick/brick-0": 13, "10.77.0.12:/brick/brick-1": 12}
+    assert gluster.listed("data") == counted
     monkeypatch.setattr(system, "run", lambda *_, **__: system.Result(1, "", "Connection failed."))
-    assert gluster.listed("data") == 0
+    assert gluster.listed("data") == {}
     # None are known of while another node has its turn; to look at all of them instead would keep them locked.
     busy = "Another transaction is in progress for data. Please try again after some time."
     answers = iter([system.Result(1, "", busy), system.Result(0, said, "")])
     monkeypatch.setattr(system, "run", lambda *_, **__: next(answers))
     monkeypatch.setattr("time.sleep", lambda _: None)
-    assert gluster.listed("data") == 13
+    assert gluster.listed("data") == counted
 
 
 def test_the_volume_s_processes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +12,14 @@ from storage_node.cluster import gluster, options, volume
 from storage_node.cluster.gluster import Heal, Peer, Volume
 from storage_node.cluster.membership import Cluster
 from storage_node.errors import AwayError, NodeError
+from storage_node.paths import Paths
 from tests.storage_node.nodes import UUIDS, cluster, cluster_spec
 from tests.storage_node.volumes import Glusterd, bricks, there
 
 pytestmark = pytest.mark.cluster
+
+#: A node without a brick of its own.
+NODE = Paths(Path("/nonexistent"))
 
 
 def directories(count: int) -> dict[str, str]:
@@ -29,7 +34,7 @@ def test_a_volume_is_made_over_all_members(
     monkeypatch: pytest.MonkeyPatch, count: int, layout: str, shape: tuple[str, ...]
 ) -> None:
     stand_in = Glusterd(monkeypatch, None, count)
-    done = volume.apply(cluster(count, layout=layout), directories(count))
+    done = volume.apply(NODE, cluster(count, layout=layout), directories(count))
     made = stand_in.said("create")
     assert made is not None
     assert made[3:] == (*shape, *(b.name for b in bricks(count)))
@@ -40,7 +45,7 @@ def test_a_volume_is_made_over_all_members(
 
 def test_a_volume_that_is_right_is_left_alone_but_for_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = Glusterd(monkeypatch, there(3))
-    done = volume.apply(cluster(), directories(3))
+    done = volume.apply(NODE, cluster(), directories(3))
     assert [words[1] for words in stand_in.changes] == ["set"]
     assert (done["created"], done["added"], done["replaced"]) == (False, [], [])
     assert stand_in.asked == 1
@@ -48,13 +53,13 @@ def test_a_volume_that_is_right_is_left_alone_but_for_its_options(monkeypatch: p
 
 def test_a_volume_that_an_interrupted_step_left_unstarted_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = Glusterd(monkeypatch, replace(there(3), started=False, options=options.wanted(cluster())))
-    volume.apply(cluster(), directories(3))
+    volume.apply(NODE, cluster(), directories(3))
     assert stand_in.changes == [("volume", "start", "data")]
 
 
 def test_a_fresh_disk_in_a_lost_one_s_place_is_filled_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = Glusterd(monkeypatch, there(3, b0="/brick/brick-lost"))
-    volume.apply(cluster(), directories(3))
+    volume.apply(NODE, cluster(), directories(3))
     words = stand_in.said("replace-brick")
     assert words is not None
     assert words[3:] == ("10.77.0.11:/brick/brick-lost", "10.77.0.11:/brick/brick-0", "commit", "force")
@@ -64,20 +69,20 @@ def test_no_brick_is_replaced_while_another_is_away(monkeypatch: pytest.MonkeyPa
     stand_in = Glusterd(monkeypatch, there(3, b0="/brick/brick-lost"))
     stand_in.heals[2] = Heal("10.77.0.13:/brick/brick-2", None, 0)
     with pytest.raises(NodeError, match="storage-1 has a blank disk, and the brick of storage-3 is away"):
-        volume.apply(cluster(), directories(3))
+        volume.apply(NODE, cluster(), directories(3))
     assert stand_in.said("replace-brick") is None
 
 
 def test_two_blank_disks_at_once_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = Glusterd(monkeypatch, there(3, b0="/brick/a", b1="/brick/b"))
     with pytest.raises(NodeError, match="storage-1, storage-2 have blank disks at once"):
-        volume.apply(cluster(), directories(3))
+        volume.apply(NODE, cluster(), directories(3))
     assert stand_in.said("replace-brick") is None
 
 
 def test_growth_adds_the_new_members_bricks_as_further_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = Glusterd(monkeypatch, there(3), 5)
-    volume.apply(cluster(5), directories(5))
+    volume.apply(NODE, cluster(5), directories(5))
     words = stand_in.said("add-brick")
     assert words is not None
     assert words[3:] == ("replica", "5", "10.77.0.14:/brick/brick-3", "10.77.0.15:/brick/brick-4")
@@ -96,46 +101,8 @@ def test_what_cannot_change_in_place_changes_nothing(
 ) -> None:
     stand_in = Glusterd(monkeypatch, present, len(wanted.members))
     with pytest.raises(NodeError, match=words):
-        volume.apply(wanted, directories(5))
+        volume.apply(NODE, wanted, directories(5))
     assert stand_in.changes == []
-
-
-def test_healing_is_over_when_no_brick_is_away_and_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    seen = iter([[Heal("a", 7, 0), Heal("b", None, 0)], [Heal("a", 7, 0), Heal("b", 0, 0)]])
-    clean = [Heal("a", 0, 0), Heal("b", 0, 0)]
-    assert volume.await_healed(lambda: next(seen, clean), lambda: 0) == 7
-
-
-def test_many_entries_are_counted_and_only_the_last_few_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    counts, looked = iter([400, 21, 20]), list[bool]()
-
-    def heals() -> list[Heal]:
-        looked.append(True)
-        return [Heal("a", 3 if len(looked) == 1 else 0, 0)]
-
-    assert volume.await_healed(heals, lambda: next(counts, 0)) == 400
-    assert len(looked) == 3
-
-
-def test_entries_that_cannot_be_looked_at_in_time_are_still_to_be_healed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    looked = list[bool]()
-
-    def heals() -> list[Heal]:
-        looked.append(True)
-        if len(looked) < 3:
-            raise AwayError("`gluster volume heal data` did not end within 240 s.")
-        return [Heal("a", 0, 0)]
-
-    assert volume.await_healed(heals, lambda: 0) == 1
-    assert len(looked) == 4
-
-
-def test_copies_that_contradict_each_other_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NodeError, match="2 entries of the volume contradict each other"):
-        volume.await_healed(lambda: [Heal("a", 2, 2)], lambda: 0)
 
 
 def test_no_volume_is_made_before_every_member_has_every_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,14 +120,14 @@ def test_no_volume_is_made_before_every_member_has_every_other(monkeypatch: pyte
         return [Peer(UUIDS[0], gluster.IN_CLUSTER, True), Peer(UUIDS[1], gluster.IN_CLUSTER, True)]
 
     monkeypatch.setattr(gluster, "peers", peers)
-    volume.apply(cluster(), directories(3))
+    volume.apply(NODE, cluster(), directories(3))
     assert (asked.count("10.77.0.12"), asked.count("10.77.0.13")) == (3, 1)
     assert stand_in.changes[0][:2] == ("volume", "create")
     asked.clear()
     stand_in.changes.clear()
     monkeypatch.setattr(volume, "PEERS_SECONDS", -1.0)
     with pytest.raises(NodeError, match=r"not all in the pool of storage-2: storage-3 \(10\.77\.0\.13\) is Peer in"):
-        volume.apply(cluster(), directories(3))
+        volume.apply(NODE, cluster(), directories(3))
 
 
 def test_the_marks_of_an_interrupted_attempt_do_not_keep_the_volume_from_being_made(
@@ -174,7 +141,7 @@ def test_the_marks_of_an_interrupted_attempt_do_not_keep_the_volume_from_being_m
         stand_in.changes.append(words)
 
     monkeypatch.setattr(gluster, "change", change)
-    volume.apply(cluster(), directories(3))
+    volume.apply(NODE, cluster(), directories(3))
     assert stand_in.changes[0][:2] == ("volume", "create")
 
 
@@ -192,7 +159,7 @@ def test_what_a_member_never_answered_is_looked_at_again(monkeypatch: pytest.Mon
             raise AwayError("`gluster volume` gave no answer: Error : Request timed out.")
 
     monkeypatch.setattr(gluster, "change", change)
-    volume.apply(cluster(), directories(3))
+    volume.apply(NODE, cluster(), directories(3))
     assert [words[1] for words in stand_in.changes] == ["create", "set", "set", "start", "set", "start"]
 
 

@@ -28,7 +28,7 @@ class Glusterd:
             "volume": self.volume,
             "change": lambda *words: self.changes.append(words),
             "heals": lambda _: self.heals,
-            "listed": lambda _: max(heal.pending or 0 for heal in self.heals),
+            "listed": lambda _: {heal.brick: heal.pending or 0 for heal in self.heals},
             "running": lambda _: Running({brick.name: True for brick in bricks(count)}, self.healers),
         }
         for name, answer in answers.items():
