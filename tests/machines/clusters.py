@@ -14,7 +14,7 @@ from components.qemu.layout import StackDirectory
 from components.qemu.machine import Machine
 from demo.addon import Addon
 from demo.machines import application_machines
-from demo.midway import await_more_packs, packs
+from demo.midway import await_more_data, written
 from demo.shell import CommandFailedError, Result, Shell
 from demo.tree import Tree
 from plan.addon import share
@@ -131,7 +131,8 @@ class Cluster:
                 assert [(view["pendingHeals"], view["splitBrain"]) for view in views] == [(0, 0)] * len(self.nodes)
                 return known
             assert time.monotonic() < deadline, json.dumps(known["nodes"], indent=1)
-            time.sleep(2)
+            # Asking slows the healing down.
+            time.sleep(10)
 
 
 @contextmanager
@@ -209,7 +210,7 @@ class Writer:
 
     def in_the_middle(self) -> None:
         """Returns when a backup is under way and has written data."""
-        await_more_packs(self.addon, packs(self.addon), self._thread)
+        await_more_data(self.addon, written(self.addon), self._thread)
 
     def gets_on(self, backups: int = 1) -> None:
         """Returns when so many backups more were reported as made, the one under way not counted."""
