@@ -29,17 +29,26 @@ OUTBOUND_HARDWARE = "52:54:00:0a:02:0f"
 # and hangs ("8254 timer not connected to IO-APIC"). Under KVM it leaves the check out by itself.
 KERNEL_LINE = "console=ttyS0 quiet mitigations=off net.ifnames=0 fsck.mode=skip no_timer_check"
 
+# QEMU translates code anew for each address that it runs at, so where each process gets addresses of its own, every
+# start of a program is translated again. Measured without: a boot takes 0.74 and a program's start 0.39 of the time.
+EMULATED_KERNEL_LINE = f"{KERNEL_LINE} norandmaps"
+
 
 @cache
+def has_kvm() -> bool:
+    """Whether processor and device allow virtual machines that are not emulated."""
+    with Path("/proc/cpuinfo").open() as cpus:
+        flags = next((line.split() for line in cpus if line.startswith("flags")), [])
+    return bool({"vmx", "svm"} & set(flags)) and os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
 def accelerator() -> tuple[str, ...]:
-    """KVM where processor and device allow it, else emulation.
+    """KVM where there is one, else emulation.
 
     The emulated model matters: with Westmere restic hashes and encrypts several times faster than with QEMU's
     default or its fullest model, since emulated AVX is slow.
     """
-    with Path("/proc/cpuinfo").open() as cpus:
-        flags = next((line.split() for line in cpus if line.startswith("flags")), [])
-    if {"vmx", "svm"} & set(flags) and os.access("/dev/kvm", os.R_OK | os.W_OK):
+    if has_kvm():
         return ("-accel", "kvm", "-cpu", "host")
     return ("-accel", f"tcg,thread=multi,tb-size={TRANSLATION_MB}", "-cpu", "Westmere")
 
@@ -59,7 +68,8 @@ def arguments(definition: Definition) -> list[str]:
     """QEMU's whole command line."""
     private = definition.private_address
     port = f"{NETWORK}/{private}{SUFFIX}"
-    kernel_line = f"{KERNEL_LINE} systemd.hostname={definition.name} node.identity={definition.identity}"
+    parameters = KERNEL_LINE if has_kvm() else EMULATED_KERNEL_LINE
+    kernel_line = f"{parameters} systemd.hostname={definition.name} node.identity={definition.identity}"
     line = [process.QEMU, "-name", definition.name, "-nodefaults", "-no-user-config", "-display", "none"]
     line += ["-M", "q35,usb=off", *accelerator(), "-smp", str(definition.cpus), "-m", str(definition.memory_mb)]
     line += ["-kernel", f"{IMAGES}/{definition.image}/vmlinuz", "-initrd", f"{IMAGES}/{definition.image}/initrd"]

@@ -48,6 +48,16 @@ def test_the_disk_carries_its_serial() -> None:
     assert any(word.endswith(",serial=storage-data") for word in command.arguments(definition_of()))
 
 
+@pytest.mark.parametrize("kvm", [True, False])
+def test_addresses_are_drawn_anew_for_each_process_where_that_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch, kvm: bool
+) -> None:
+    monkeypatch.setattr(command, "has_kvm", lambda: kvm)
+    line = command.arguments(definition_of())
+    assert ("kvm" in line) is kvm
+    assert ("norandmaps" in line[line.index("-append") + 1].split()) is not kvm
+
+
 def test_keys_are_in_files_of_the_owner_and_never_on_the_command_line(tmp_path: Path, spec_of: SpecOf) -> None:
     spec = spec_of()
     credentials.write(tmp_path, spec)
