@@ -50,7 +50,8 @@ class Keeper:
         self._voter = Voter(_now())
         self._candidate = Candidate(name, cluster.majority)
         self._incarnation, self._number = time.time_ns(), 0
-        self._heard = dict.fromkeys(self._others, _now())
+        # One that has not begun yet is not one that fell silent.
+        self._heard = dict.fromkeys(self._others, math.inf)
         self._dropped: set[str] = set()
         self._on = False
         self._put_until = 0.0
@@ -99,7 +100,6 @@ class Keeper:
         self._others = {member.name: member for member in cluster.others(self._own.name)}
         self._reader.members = frozenset(self._others)
         self._candidate.majority = cluster.majority
-        # One that has not begun yet is not one that fell silent.
         self._heard = {name: self._heard.get(name, math.inf) for name in self._others}
         self._dropped.intersection_update(self._others)
 

@@ -178,6 +178,7 @@ def test_a_holder_that_is_told_of_further_members_goes_on(tmp_path: Path, monkey
         for name in ("storage-1", "storage-2"):
             keeper._candidate.granted(name, number)
         held = keeper._candidate.held_until
+        keeper._heard.update({"storage-2": now, "storage-3": now})
         unknown = pack(Message(CLAIM, "storage-4", 1, 1), SECRET)
         assert keeper._reader.read(unknown) is None
         keeper.follow(on_loopback(5))
@@ -232,6 +233,7 @@ def test_the_holder_ends_its_own_connections_to_a_dead_member_too(
     keeper = Keeper(cluster, "storage-1", SECRET.decode(), tmp_path / "state")
     try:
         now = keeper_module._now()
+        # The other has not begun yet: its brick is there, and its connections are wanted.
         keeper._heard["storage-3"] = now - 2 * LEASE_SECONDS
         keeper._ask(now)
         assert ran == []  # only a holder knows that a majority is on its side, and not on the silent one's
