@@ -17,10 +17,10 @@ def what_was_acknowledged_stays(cluster: Cluster) -> None:
     writer, reader = cluster.nodes[:2]
     with cluster.shell(writer) as shell:
         shell.put("/run/sudden.py", SUDDEN.read_text())
-        told = shell.attempt("python3 /run/sudden.py /.storage-node/sudden; rm /run/sudden.py").output.split()
-    assert told == ["100000"]
+        told = shell.attempt("python3 /run/sudden.py /.storage-node/sudden; rm /run/sudden.py")
+    assert told.output == "100000\n", told
     place = "/data/.storage-node/sudden"
-    assert cluster.must(reader, f"stat -c %s {place} && rm {place}").split() == told
+    assert cluster.must(reader, f"stat -c %s {place} && rm {place}") == told.output
 
 
 @pytest.mark.parametrize("count", [3, 5, 7])
