@@ -27,6 +27,9 @@ WHOLE_SECONDS = 1500.0
 #: How long a backup may take that loses its server in its middle.
 BACKUP_SECONDS = 1200.0
 
+#: What a backup of the writer's has in it, 10 kB each, and how large its packs are, in MiB. These are the least that
+#: restic makes: so a small site is several packs, and emulated machines get on.
+SITE_FILES, PACK_SIZE = 800, 4
 
 #: By what a machine proves that it is a member, and that it speaks TLS to glusterd.
 PROOF = (
@@ -238,10 +241,10 @@ class Writer:
 
     def _back_up(self) -> None:
         Writer._count += 1
-        tree = Tree(self.addon.machine, "/srv/site", 1000 + Writer._count)
+        tree = Tree(self.addon.machine, "/srv/site", 1000 + Writer._count, SITE_FILES)
         tree.make()
         name = f"2026-05-01_{Writer._count:06d}_UTC"
-        line = f'backup --json --host shop --tag "{name} 0a1b2c3 auto" {tree.path}'
+        line = f'backup --json --pack-size {PACK_SIZE} --host shop --tag "{name} 0a1b2c3 auto" {tree.path}'
         ended = self.addon.restic(line, seconds=BACKUP_SECONDS)
         if ended.status == 0:
             self.done.append(name)
