@@ -7,7 +7,7 @@ import pytest
 from demo.addon import Addon
 from tests.machines.clusters import Cluster, Writer, application, formed, nothing_is_lost
 
-pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster]
+pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster, pytest.mark.timeout(7200)]
 
 
 @pytest.fixture(scope="module")

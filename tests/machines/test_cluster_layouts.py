@@ -7,7 +7,7 @@ import pytest
 from plan.layout import REDUNDANCY
 from tests.machines.clusters import Cluster, Writer, application, formed, nothing_is_lost
 
-pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster]
+pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster, pytest.mark.timeout(7200)]
 
 SUDDEN = Path(__file__).with_name("sudden.py")
 

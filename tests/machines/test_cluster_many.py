@@ -7,7 +7,7 @@ import pytest
 from tests.machines.clusters import Cluster, formed
 from tests.machines.conftest import ENVIRONMENTS
 
-pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster]
+pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster, pytest.mark.timeout(7200)]
 
 MANY = {f"site-{number:03d}": {"clients": [f"10.78.0.{number}"]} for number in range(3, 101)}
 
