@@ -18,14 +18,17 @@ from storage_node.paths import Paths
 LOW_SPACE = 0.05
 
 
-def collect(paths: Paths, *, walk: bool = False) -> dict[str, Any]:
-    """The status object; ``walk`` counts usage file by file where the file system keeps no account of it."""
+def collect(paths: Paths, *, walk: bool = False, sparing: bool = False) -> dict[str, Any]:
+    """The status object; ``walk`` counts usage file by file where the file system keeps no account of it.
+
+    sparing: of a cluster, one node looks at the whole of it (``health.collect``).
+    """
     settings = node.load(paths)
     problems: list[str] = []
     data = _data(paths, problems)
     found: dict[str, Any] = {"node": settings.name, "healthy": False, "problems": problems, "data": data}
     if settings.cluster is not None:
-        found["cluster"] = health.collect(paths, settings.name, settings.cluster, problems)
+        found["cluster"] = health.collect(paths, settings.name, settings.cluster, problems, sparing=sparing)
     found["services"] = _services(paths, settings, problems)
     found["exports"] = _served(paths, problems) if settings.cluster else _exports(paths, problems)
     found["environments"] = _environments(paths, settings, problems, walk=walk) if data["mounted"] else {}

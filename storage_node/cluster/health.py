@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from storage_node.cluster import gluster, healing
+from storage_node.cluster import gluster, healing, watch
 from storage_node.cluster.membership import Cluster, Member
 from storage_node.cluster.options import VOLUME, wanted
 from storage_node.errors import NodeError
@@ -15,8 +15,12 @@ from storage_node.floating import service as floating
 from storage_node.paths import Paths
 
 
-def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str]) -> dict[str, Any]:
-    """The cluster's part of the status object."""
+def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str], *, sparing: bool = False) -> dict[str, Any]:
+    """The cluster's part of the status object.
+
+    sparing: look at what all members have to be asked for on one of them only, the first that is there; on the others
+    at this node's own part.
+    """
     found: dict[str, Any] = {
         "volume": VOLUME,
         "layout": cluster.layout,
@@ -38,6 +42,10 @@ def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str]) -> d
     try:
         found["nodes"] = _nodes(name, cluster, problems)
         volume = _volume()
+        if sparing and name != next(node["name"] for node in found["nodes"] if node["connected"]):
+            problems.extend(f"The {process} of {name} does not run." for process in watch.dead(paths))
+            _options(cluster, volume, problems)
+            return found
         own = next((brick.name for brick in volume.bricks if brick.member == cluster.member(name).id), "")
         heals = _heals(paths, cluster, own, problems)
         found["bricks"] = _bricks(cluster, volume, heals, problems)

@@ -71,19 +71,20 @@ def run(paths: Paths) -> int:
         wait_for_end(paths)
         time.sleep(SETTLE_SECONDS)
         try:
-            if (dead := _dead(paths)) and _has_to_run():
-                print(f"This node's {' and '.join(dead)} does not run; it is started.", file=sys.stderr, flush=True)
+            if (ended := dead(paths)) and _has_to_run():
+                print(f"This node's {' and '.join(ended)} does not run; it is started.", file=sys.stderr, flush=True)
                 gluster.change("volume", "start", VOLUME, "force")
         except NodeError as error:
             print(error, file=sys.stderr, flush=True)
-        if _dead(paths):
+        if dead(paths):
             time.sleep(pause)
             pause = min(pause * 2, RETRY_SECONDS_MOST)
         else:
             pause = RETRY_SECONDS
 
 
-def _dead(paths: Paths) -> list[str]:
+def dead(paths: Paths) -> list[str]:
+    """What of this node's part of the volume does not run."""
     there = processes(paths)
     return [name for name in _PROCESSES if name not in there]
 

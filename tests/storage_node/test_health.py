@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage_node.cluster import gluster, health, options
-from storage_node.cluster.gluster import Running
+from storage_node.cluster.gluster import Peer, Running
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 from tests.storage_node.nodes import UUIDS, cluster
@@ -52,3 +52,30 @@ def test_the_status_of_a_node_that_is_cut_off_tells_what_it_knows(
     assert any("does not run with all members of the cluster" in problem for problem in problems)
     assert found["floatingAddress"] == {"address": "10.77.0.10", "holder": None}
     assert any(problem.startswith("What is left to be healed cannot be told: glfsheal") for problem in problems)
+
+
+def test_what_is_looked_at_again_and_again_is_asked_of_all_members_by_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known = cluster(floatingAddress=None)
+    stand_in = Glusterd(monkeypatch, replace(there(3), options=options.wanted(known)))
+    asked: list[str] = []
+
+    def running(_: str) -> Running:
+        asked.append("all")
+        return Running({})
+
+    monkeypatch.setattr(gluster, "running", running)
+    problems: list[str] = []
+    seen = [Peer(UUIDS[0], gluster.IN_CLUSTER, True), Peer(UUIDS[2], gluster.IN_CLUSTER, True)]
+    monkeypatch.setattr(gluster, "peers", lambda: seen)
+    health.collect(Paths(tmp_path), "storage-2", known, problems, sparing=True)
+    assert asked == []
+    assert problems == ["The brick of storage-2 does not run.", "The self-heal daemon of storage-2 does not run."]
+    health.collect(Paths(tmp_path), "storage-1", known, [], sparing=True)
+    assert asked == ["all"]
+    # The next one looks where the first is away.
+    seen[0] = replace(seen[0], connected=False)
+    health.collect(Paths(tmp_path), "storage-2", known, [], sparing=True)
+    assert asked == ["all", "all"]
+    assert stand_in.changes == []
