@@ -14,8 +14,8 @@ MOUNT_SECONDS = 600.0
 KIND = "fuse.glusterfs"
 
 # glusterfs itself instead of its mount script, which takes seconds. It leaves the foreground when /data is mounted,
-# even where that does not answer yet: a dispersed volume waits 10 s for enough bricks. It finds the others by itself;
-# ended and started anew, members with much to do never got there, and kept each other busy with
+# even where that does not answer yet: a dispersed volume waits 10 s for enough bricks. It finds the others by itself,
+# so that is waited for: ended and started anew, members with much to do never got there, and kept each other busy with
 # handshakes. It ends when no member gives it the volume's description, and is started again. The NFS server needs the
 # volume, and systemd gives up whatever waits for a start that fails, as it may when nodes have lost their power
 # together: so whenever the volume is there, the server is started.
