@@ -167,7 +167,8 @@ def _metrics(_: argparse.Namespace, paths: Paths) -> int:
     from storage_node import atomic, status  # noqa: PLC0415
     from storage_node.catalogue import freshness  # noqa: PLC0415
 
-    # It runs on every member again and again, and the whole cluster is the same from each.
-    figures = freshness.metrics(freshness.collect(paths, 26.0), status.collect(paths, sparing=True))
-    atomic.write(paths.metrics, figures, 0o644)
+    found = status.collect(paths, sparing=True)
+    # It runs on every member again and again, and the environments are the same from each.
+    ages = freshness.collect(paths, 26.0, None if status.speaks(found) else ())
+    atomic.write(paths.metrics, freshness.metrics(ages, found), 0o644)
     return 0

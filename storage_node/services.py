@@ -57,7 +57,7 @@ Description=Backup storage: figures for monitoring
 
 [Timer]
 OnBootSec=2min
-OnUnitActiveSec=5min
+OnUnitInactiveSec=5min
 
 [Install]
 WantedBy=timers.target

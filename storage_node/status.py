@@ -21,7 +21,7 @@ LOW_SPACE = 0.05
 def collect(paths: Paths, *, walk: bool = False, sparing: bool = False) -> dict[str, Any]:
     """The status object; ``walk`` counts usage file by file where the file system keeps no account of it.
 
-    sparing: of a cluster, one node looks at the whole of it (``health.collect``).
+    sparing: of a cluster, one node looks at the whole of it (``health.collect``) and at the environments.
     """
     settings = node.load(paths)
     problems: list[str] = []
@@ -31,13 +31,19 @@ def collect(paths: Paths, *, walk: bool = False, sparing: bool = False) -> dict[
         found["cluster"] = health.collect(paths, settings.name, settings.cluster, problems, sparing=sparing)
     found["services"] = _services(paths, settings, problems)
     found["exports"] = _served(paths, problems) if settings.cluster else _exports(paths, problems)
-    found["environments"] = _environments(paths, settings, problems, walk=walk) if data["mounted"] else {}
+    looks = data["mounted"] and (speaks(found) or not sparing)
+    found["environments"] = _environments(paths, settings, problems, walk=walk) if looks else {}
     found["program"] = _program(paths, settings.program, problems)
     found["restic"] = _restic(paths, settings.topology, problems)
     found["packages"] = packages.installed(paths, settings.topology)
     found["rebootRequired"] = paths.at("/run/reboot-required").exists()
     found["healthy"] = not problems
     return found
+
+
+def speaks(found: dict[str, Any]) -> bool:
+    """Whether it falls to this node to look at what is the same from every member; ``found`` is its status object."""
+    return "cluster" not in found or found["node"] == health.speaker(found["cluster"])
 
 
 def _data(paths: Paths, problems: list[str]) -> dict[str, Any]:

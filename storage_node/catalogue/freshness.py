@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +13,10 @@ from storage_node.errors import NodeError
 from storage_node.paths import Paths
 
 
-def collect(paths: Paths, max_age_hours: float, now: float | None = None) -> dict[str, Any]:
-    """Age, number and size of each environment's backups.
+def collect(
+    paths: Paths, max_age_hours: float, environments: Iterable[str] | None = None, *, now: float | None = None
+) -> dict[str, Any]:
+    """Age, number and size of the backups of these environments, or of all.
 
     An environment is stale when its newest backup is older than asked or there is none; "healthy" says that none is
     stale and none unreadable. Times are UTC, ages in seconds, sizes in bytes (None where the disk keeps no account).
@@ -23,7 +25,7 @@ def collect(paths: Paths, max_age_hours: float, now: float | None = None) -> dic
     catalogue = Catalogue(paths)
     cluster = node.cluster_of(paths)
     found: dict[str, dict[str, Any]] = {}
-    for name, contents in catalogue.read_all(catalogue.names()):
+    for name, contents in catalogue.read_all(catalogue.names() if environments is None else environments):
         if isinstance(contents, NodeError):
             found[name] = {"error": str(contents), "stale": True}
             continue

@@ -42,7 +42,7 @@ def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str], *, s
     try:
         found["nodes"] = _nodes(name, cluster, problems)
         volume = _volume()
-        if sparing and name != next(node["name"] for node in found["nodes"] if node["connected"]):
+        if sparing and name != speaker(found):
             problems.extend(f"The {process} of {name} does not run." for process in watch.dead(paths))
             _options(cluster, volume, problems)
             return found
@@ -66,6 +66,11 @@ def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str], *, s
     if found["splitBrain"]:
         problems.append(f"{found['splitBrain']} entries are in split brain; see docs/operations.md.")
     return found
+
+
+def speaker(found: dict[str, Any]) -> str | None:
+    """The first member that is there, as a node sees it; None where it sees none, not even itself."""
+    return next((node["name"] for node in found["nodes"] if node["connected"]), None)
 
 
 def _nodes(name: str, cluster: Cluster, problems: list[str]) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from storage_node import status
 from storage_node.cluster import gluster, health, options
 from storage_node.cluster.gluster import Peer, Running
 from storage_node.errors import NodeError
@@ -76,6 +77,10 @@ def test_what_is_looked_at_again_and_again_is_asked_of_all_members_by_one(
     assert asked == ["all"]
     # The next one looks where the first is away.
     seen[0] = replace(seen[0], connected=False)
-    health.collect(Paths(tmp_path), "storage-2", known, [], sparing=True)
+    found = health.collect(Paths(tmp_path), "storage-2", known, [], sparing=True)
     assert asked == ["all", "all"]
     assert stand_in.changes == []
+    assert status.speaks({"node": "storage-2", "cluster": found})
+    assert not status.speaks({"node": "storage-3", "cluster": found})
+    assert not status.speaks({"node": "storage-2", "cluster": {"nodes": []}})
+    assert status.speaks({"node": "storage-1"})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storage_node import commands
+from storage_node import commands, status
 from storage_node.catalogue import freshness, report
 from storage_node.errors import NodeError
 from tests.storage_node import nodes
@@ -129,3 +129,13 @@ def test_metrics_are_in_prometheus_text_format(shop: Storage, configured: nodes.
     for line in lines:
         assert line.startswith("# ") or float(line.rsplit(" ", 1)[1]) >= 0
     assert shop.paths.metrics.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_member_that_has_not_to_look_at_environments_writes_its_own_figures_only(
+    shop: Storage, configured: nodes.Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "speaks", lambda _: False)
+    assert commands.run(["metrics"], shop.paths) == 0
+    figures = [line for line in shop.paths.metrics.read_text().splitlines() if not line.startswith("#")]
+    names = [line.partition(" ")[0].removeprefix("backup_storage_") for line in figures]
+    assert names == ["size_bytes", "free_bytes", "healthy", "checked_timestamp_seconds"]
