@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from storage_node.cluster import gluster, glusterd, healing, options
+from storage_node.cluster import gluster, healing, options
 from storage_node.cluster.gluster import Brick, Volume
 from storage_node.cluster.membership import REDUNDANCY, Cluster, Member
 from storage_node.cluster.options import VOLUME
-from storage_node.errors import AwayError, NodeError
+from storage_node.errors import NodeError
 from storage_node.paths import Paths
 from storage_node.waiting import steadily, until
 
@@ -26,17 +26,7 @@ BRICKS_SECONDS = 300.0
 
 def apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
     """Brings the volume to the specification and says what was done; ``bricks`` are the members' brick directories."""
-    return steadily(partial(_attempt, paths, cluster, bricks))
-
-
-def _attempt(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
-    try:
-        return _apply(paths, cluster, bricks)
-    except AwayError:
-        # glusterd waits ten minutes for a member's answer, and nothing else is done meanwhile. Seen when members were
-        # started side by side: a connection that was there and took no request. A new one does.
-        glusterd.start(paths, restart=True)
-        raise
+    return steadily(partial(_apply, paths, cluster, bricks))
 
 
 def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
