@@ -16,9 +16,9 @@ KIND = "fuse.glusterfs"
 # glusterfs itself instead of its mount script, which takes seconds. It leaves the foreground when /data is mounted,
 # even where that does not answer yet: a dispersed volume waits 10 s for enough bricks. It finds the others by itself,
 # so that is waited for: ended and started anew, members with much to do never got there, and kept each other busy with
-# handshakes. It ends when no member gives it the volume's description, and is started again. The NFS server needs the
-# volume, and systemd gives up whatever waits for a start that fails, as it may when nodes have lost their power
-# together: so whenever the volume is there, the server is started.
+# handshakes. It ends when no member gives it the volume's description, or a brick does not know the member yet, and is
+# started again. The NFS server needs the volume, and systemd gives up whatever waits for a start that fails, as it may
+# when nodes have lost their power together: so whenever the volume is there, the server is started.
 _UNIT = """\
 # Written by storage-node.
 [Unit]
@@ -32,7 +32,7 @@ StartLimitIntervalSec=0
 Type=forking
 ExecStartPre=-/usr/bin/umount --lazy {where}
 ExecStart=/usr/sbin/glusterfs --process-name fuse {servers} --volfile-id={volume} {where}
-ExecStartPost=/bin/sh -c 'until mountpoint --quiet {where}; do sleep 1; done'
+ExecStartPost=/bin/sh -c 'until mountpoint --quiet {where}; do kill -0 $$MAINPID || exit 1; sleep 1; done'
 ExecStopPost=-/usr/bin/umount --lazy {where}
 Restart=always
 RestartSec=2

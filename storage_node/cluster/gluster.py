@@ -24,6 +24,8 @@ BUSY_SECONDS = 240.0
 _BUSY = re.compile(
     r"Another transaction|Locking failed|is already in progress|Not able to fetch volfile", re.IGNORECASE
 )
+# Of these the one that a member gives, too, to which the connection was just lost.
+_NOT_LOCKED = "Locking failed"
 # The state that a peer has to be in. "Peer Rejected (Connected)" contains half of it, so it is compared as a whole.
 IN_CLUSTER = "Peer in Cluster"
 
@@ -139,8 +141,21 @@ def _run(*arguments: str) -> system.Result:
 
 
 def change(*arguments: str) -> None:
-    """Runs a command that changes something."""
-    ask(*arguments)
+    """Runs a command that changes something.
+
+    Raises AwayError as well when a member did not take part: it may be at another command, or away, and then glusterd
+    would go on without it the next time. Seen when it did: its brick refused the members that it had not heard of.
+    """
+    _in_turn(partial(_change_once, arguments))
+
+
+def _change_once(arguments: Sequence[str]) -> None:
+    try:
+        _ask_once(arguments)
+    except RefusedError as refusal:
+        if _NOT_LOCKED not in str(refusal):
+            raise
+        raise AwayError(str(refusal)) from None
 
 
 def peers(of: str | None = None) -> list[Peer]:

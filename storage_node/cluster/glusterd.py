@@ -20,7 +20,7 @@ SERVICE = "glusterd.service"
 _OPERATING_VERSION = 110000
 
 # How long another member's glusterd may take to answer before the connection to it is made anew. By default that is
-# ten minutes, and nothing else is done meanwhile. Seen in each of two growths, among members started side by side: a
+# ten minutes, and nothing else is done meanwhile. Seen in three of four growths, as members start side by side: a
 # connection that was there and took no request.
 ANSWER_SECONDS = 60
 

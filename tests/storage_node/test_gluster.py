@@ -82,10 +82,23 @@ def test_a_refusal_that_stays_is_told_in_glusterds_words(monkeypatch: pytest.Mon
     with pytest.raises(gluster.RefusedError, match="`gluster volume create data` was refused: Brick may be containing"):
         gluster.change("volume", "create", "data", "replica", "3")
     assert asked == [1]
-    _answers(monkeypatch, *["Locking failed on 10.77.0.12. Please check log file for details."] * 2)
+    _answers(monkeypatch, *["Another transaction is in progress for data."] * 2)
     monkeypatch.setattr(gluster, "BUSY_SECONDS", -1.0)
-    with pytest.raises(gluster.RefusedError, match=r"Locking failed on 10\.77\.0\.12"):
+    with pytest.raises(gluster.RefusedError, match="Another transaction is in progress"):
         gluster.change("volume", "create", "data", "replica", "3")
+
+
+def test_what_a_member_took_no_part_in_is_not_just_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """glusterd says the same of a member that is busy and of one that it has just lost."""
+    reason = "Locking failed on 10.77.0.12. Please check log file for details."
+    asked = _answers(monkeypatch, reason)
+    with pytest.raises(AwayError, match=r"Locking failed on 10\.77\.0\.12"):
+        gluster.change("volume", "set", "data", "client.ssl", "on")
+    assert asked == [1]
+    # To look does no harm.
+    asked = _answers(monkeypatch, reason)
+    gluster.ask("volume", "status", "data")
+    assert asked == [2]
 
 
 def test_a_command_that_was_not_answered_in_time_may_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
