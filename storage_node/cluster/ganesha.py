@@ -35,7 +35,7 @@ SETTLE_SECONDS = 240.0
 # numbers begin with it, too. So each start draws one (-E).
 #
 # Seen once, on a member of 1 GB that served while its cluster grew: the server had 690 MB, where it has 100 to 240, and
-# the machine hung for want of memory, still a member. Ended at 60 %, it starts anew, and another node serves meanwhile.
+# the machine hung for want of memory, still a member. Ended at 60 %, it starts anew; the address moves if that lasts.
 _UNIT = """\
 # Written by storage-node: without the NFSv3 helpers that the package's own unit wants.
 [Unit]

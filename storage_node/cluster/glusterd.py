@@ -20,9 +20,9 @@ SERVICE = "glusterd.service"
 _OPERATING_VERSION = 110000
 
 # How long another member's glusterd may take to answer before the connection to it is made anew. By default that is
-# ten minutes, and nothing else is done meanwhile. Seen in three of four growths, as members start side by side: a
+# ten minutes, and nothing else is done meanwhile. Seen in four of five growths, as members start side by side: a
 # connection that was there and took no request.
-ANSWER_SECONDS = 60
+_ANSWER_SECONDS = 60
 
 _SETTINGS = f"""\
 # Written by storage-node.
@@ -35,7 +35,7 @@ volume management
     option transport.socket.keepalive-count 5
     option transport.socket.read-fail-log off
     option transport.socket.listen-port {MANAGEMENT_PORT}
-    option ping-timeout {ANSWER_SECONDS}
+    option ping-timeout {_ANSWER_SECONDS}
     option event-threads 1
     option base-port {BRICK_PORTS[0]}
     option max-port {BRICK_PORTS[1]}
