@@ -5,7 +5,7 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +31,12 @@ class Answer:
     error: str
 
 
-def run_on_all(outputs: Mapping[str, Any], command: str) -> list[Answer]:
-    """Runs one command as root on every node at once."""
+def run_on_all(outputs: Mapping[str, Any], command: str, names: Collection[str] | None = None) -> list[Answer]:
+    """Runs one command as root on every node at once, or on those of these names."""
+    chosen = [node for node in outputs["nodes"] if names is None or node["name"] in names]
 
     async def all_nodes() -> list[Answer]:
-        return list(await asyncio.gather(*(_run(outputs, node, command) for node in outputs["nodes"])))
+        return list(await asyncio.gather(*(_run(outputs, node, command) for node in chosen)))
 
     return asyncio.run(all_nodes())
 

@@ -1,7 +1,7 @@
 """The state of every node, asked from the nodes themselves."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from rich import filesize
@@ -11,12 +11,31 @@ from rich.table import Table
 from operate.nodes import Answer, run_on_all
 
 _COMMAND = "/usr/local/sbin/storage-node status --json"
+# What a cluster's members see alike: which bricks run, and what is left to heal on each.
+_ALIKE = ("bricks", "quorum", "pendingHeals", "splitBrain")
 
 
 def status(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """``{"healthy": …, "nodes": {name: …}}``; a node that does not answer is a problem of its own."""
-    nodes = {answer.node: _node(answer) for answer in run_on_all(outputs, _COMMAND)}
+    """``{"healthy": …, "nodes": {name: …}}``; a node that does not answer is a problem of its own.
+
+    The members of a cluster leave the look at the whole of it to the first that each of them sees: each look takes
+    locks on every brick, and seven at once keep each other and the healing waiting.
+    """
+    nodes = _asked(outputs, f"{_COMMAND} --sparing", [node["name"] for node in outputs["nodes"]])
+    views = {name: node["cluster"] for name, node in nodes.items() if "cluster" in node}
+    looked = {name for name, view in views.items() if view["seenBy"] == name}
+    # These rely on a member that does not answer its operator: each has to look for itself.
+    nodes |= _asked(outputs, _COMMAND, [name for name, view in views.items() if view["seenBy"] not in looked])
+    for node in nodes.values():
+        if "cluster" in node:
+            seen = nodes[node["cluster"]["seenBy"]]["cluster"]
+            node["cluster"] |= {key: seen[key] for key in _ALIKE}
     return {"healthy": all(node["healthy"] for node in nodes.values()), "nodes": nodes}
+
+
+def _asked(outputs: Mapping[str, Any], command: str, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """What the nodes of these names answer."""
+    return {answer.node: _node(answer) for answer in run_on_all(outputs, command, names)}
 
 
 def _node(answer: Answer) -> dict[str, Any]:

@@ -48,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     add("environments", _environments, "Repositories and exports, from JSON on stdin.")
     status = add("status", _status, "The node's health; exit status 0 when all is well.")
     status.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    status.add_argument(
+        "--sparing", action="store_true", help="leave what every member of a cluster sees alike to the first of them"
+    )
     backups = add("backups", _backups, "Which backups there are; all environments unless some are named.")
     backups.add_argument("environments", nargs="*", metavar="ENVIRONMENT")
     shape = backups.add_mutually_exclusive_group()
@@ -133,7 +136,7 @@ def _environments(_: argparse.Namespace, paths: Paths) -> int:
 def _status(options: argparse.Namespace, paths: Paths) -> int:
     from storage_node import status, tables  # noqa: PLC0415
 
-    found = status.collect(paths, walk=True)
+    found = status.collect(paths, walk=True, sparing=options.sparing)
     print(json.dumps(found) if options.json else tables.status(found))
     return 0 if found["healthy"] else 1
 

@@ -21,7 +21,8 @@ LOW_SPACE = 0.05
 def collect(paths: Paths, *, walk: bool = False, sparing: bool = False) -> dict[str, Any]:
     """The status object; ``walk`` counts usage file by file where the file system keeps no account of it.
 
-    sparing: of a cluster, one node looks at the whole of it (``health.collect``) and at the environments.
+    sparing: of a cluster, one node looks at the whole of it (``health.collect``) and, unless ``walk``, at the
+    environments.
     """
     settings = node.load(paths)
     problems: list[str] = []
@@ -31,7 +32,7 @@ def collect(paths: Paths, *, walk: bool = False, sparing: bool = False) -> dict[
         found["cluster"] = health.collect(paths, settings.name, settings.cluster, problems, sparing=sparing)
     found["services"] = _services(paths, settings, problems)
     found["exports"] = _served(paths, problems) if settings.cluster else _exports(paths, problems)
-    looks = data["mounted"] and (speaks(found) or not sparing)
+    looks = data["mounted"] and (walk or not sparing or speaks(found))
     found["environments"] = _environments(paths, settings, problems, walk=walk) if looks else {}
     found["program"] = _program(paths, settings.program, problems)
     found["restic"] = _restic(paths, settings.topology, problems)

@@ -19,11 +19,12 @@ def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str], *, s
     """The cluster's part of the status object.
 
     sparing: look at what all members have to be asked for on one of them only, the first that is there; on the others
-    at this node's own part.
+    at this node's own part. ``seenBy`` tells whose look it falls to.
     """
     found: dict[str, Any] = {
         "volume": VOLUME,
         "layout": cluster.layout,
+        "seenBy": name,
         "nodes": [],
         "bricks": [],
         "quorum": False,
@@ -42,7 +43,8 @@ def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str], *, s
     try:
         found["nodes"] = _nodes(name, cluster, problems)
         volume = _volume()
-        if sparing and name != speaker(found):
+        if sparing and (first := speaker(found)) not in {name, None}:
+            found["seenBy"] = first
             problems.extend(f"The {process} of {name} does not run." for process in watch.dead(paths))
             _options(cluster, volume, problems)
             return found

@@ -70,7 +70,8 @@ def test_what_is_looked_at_again_and_again_is_asked_of_all_members_by_one(
     problems: list[str] = []
     seen = [Peer(UUIDS[0], gluster.IN_CLUSTER, True), Peer(UUIDS[2], gluster.IN_CLUSTER, True)]
     monkeypatch.setattr(gluster, "peers", lambda: seen)
-    health.collect(Paths(tmp_path), "storage-2", known, problems, sparing=True)
+    left = health.collect(Paths(tmp_path), "storage-2", known, problems, sparing=True)
+    assert (left["seenBy"], left["bricks"]) == ("storage-1", [])
     assert asked == []
     assert problems == ["The brick of storage-2 does not run.", "The self-heal daemon of storage-2 does not run."]
     health.collect(Paths(tmp_path), "storage-1", known, [], sparing=True)
@@ -79,6 +80,7 @@ def test_what_is_looked_at_again_and_again_is_asked_of_all_members_by_one(
     seen[0] = replace(seen[0], connected=False)
     found = health.collect(Paths(tmp_path), "storage-2", known, [], sparing=True)
     assert asked == ["all", "all"]
+    assert found["seenBy"] == "storage-2"
     assert stand_in.changes == []
     assert status.speaks({"node": "storage-2", "cluster": found})
     assert not status.speaks({"node": "storage-3", "cluster": found})
