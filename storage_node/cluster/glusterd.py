@@ -99,8 +99,16 @@ def _identity(paths: Paths, identity: str) -> bool:
 def start(paths: Paths, *, restart: bool) -> None:
     """Has glusterd running with what ``configure`` wrote; bricks and clients go on meanwhile."""
     if services.has_systemd(paths):
-        verb = "restart" if restart else "start"
-        system.must(["systemctl", verb, SERVICE], f"{verb.capitalize()}ing glusterd, the GlusterFS service,")
+        _have("restart" if restart else "start")
+
+
+def restart() -> None:
+    """Has glusterd forget what it did not write down; bricks and clients go on meanwhile."""
+    _have("restart")
+
+
+def _have(verb: str) -> None:
+    system.must(["systemctl", verb, SERVICE], f"{verb.capitalize()}ing glusterd, the GlusterFS service,")
 
 
 def _home(paths: Paths, name: str) -> Path:

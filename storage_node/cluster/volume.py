@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from storage_node.cluster import gluster, healing, options
+from storage_node.cluster import fresh, gluster, glusterd, healing, options
 from storage_node.cluster.gluster import Brick, Volume
 from storage_node.cluster.membership import REDUNDANCY, Cluster, Member
 from storage_node.cluster.options import VOLUME
-from storage_node.errors import NodeError
+from storage_node.errors import AwayError, NodeError
 from storage_node.paths import Paths
 from storage_node.waiting import steadily, until
 
@@ -35,18 +35,28 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
     found = gluster.volume(VOLUME)
     present = found or _create(cluster, wanted)
     _refuse_other(cluster, present)
+    lost, added = _unsettled(cluster, present, wanted)
+    untold = [brick for brick in fresh.noted(present) if brick in wanted]
+    coming = [*untold, *lost, *added] if cluster.layout == "replicated" else []
     # Each of these decides by a part of the volume that those before it leave as it was found.
-    _set_options(cluster, present)
-    added, replaced = _settle_bricks(cluster, present, wanted)
+    _set_options(cluster, present, coming)
+    _settle_bricks(present, lost, added)
+    if lost or untold:
+        # Replacing a brick appends to what may connect, on each node differently (tried with 11.1).
+        gluster.change("volume", "set", VOLUME, "auth.allow", "*")
     if not present.started:
         gluster.change("volume", "start", VOLUME)
     _await_bricks(wanted)
+    if untold:
+        fresh.tell(paths, untold)
+    if coming:
+        gluster.change("volume", "set", VOLUME, *gluster.arguments_of(fresh.note([])))
     healed = _await_healed(paths, cluster) if found else 0
     return {
         "volume": VOLUME,
         "created": found is None,
         "added": [brick.name for brick in added],
-        "replaced": [brick.name for brick in replaced],
+        "replaced": [brick.name for brick in lost],
         "healedEntries": healed,
     }
 
@@ -122,14 +132,21 @@ def _refuse_other(cluster: Cluster, present: Volume) -> None:
         )
 
 
-def _set_options(cluster: Cluster, present: Volume) -> None:
+def _set_options(cluster: Cluster, present: Volume, coming: list[Brick]) -> None:
+    """Sets what differs, and notes which bricks are ``coming``.
+
+    That is said again where it is known: a change that failed leaves the members without the volume's new description,
+    and this makes it.
+    """
     changed = {key: value for key, value in options.wanted(cluster).items() if present.options.get(key) != value}
+    if coming:
+        changed |= fresh.note(coming)
     if changed:
         gluster.change("volume", "set", VOLUME, *gluster.arguments_of(changed))
 
 
-def _settle_bricks(cluster: Cluster, present: Volume, wanted: list[Brick]) -> tuple[list[Brick], list[Brick]]:
-    """Adds the bricks of new members and puts fresh ones in the place of lost ones."""
+def _unsettled(cluster: Cluster, present: Volume, wanted: list[Brick]) -> tuple[list[Brick], list[Brick]]:
+    """The bricks that have to come in the place of lost ones, and those of new members. Refuses what cannot be done."""
     there = {brick.member: brick for brick in present.bricks}
     lost = [brick for brick in wanted if brick.member in there and there[brick.member].path != brick.path]
     added = [brick for brick in wanted if brick.member not in there]
@@ -141,14 +158,33 @@ def _settle_bricks(cluster: Cluster, present: Volume, wanted: list[Brick]) -> tu
         )
     for brick in lost:
         _refuse_while_healing(cluster, brick)
-        gluster.change("volume", "replace-brick", VOLUME, there[brick.member].name, brick.name, "commit", "force")
-    if lost:
-        # Replacing a brick appends to what may connect, on each node differently (tried with 11.1).
-        gluster.change("volume", "set", VOLUME, "auth.allow", "*")
+    return lost, added
+
+
+def _settle_bricks(present: Volume, lost: list[Brick], added: list[Brick]) -> None:
+    """Adds the bricks of new members and puts fresh ones in the place of lost ones."""
+    there = {brick.member: brick for brick in present.bricks}
+    for brick in lost:
+        _change_bricks("replace-brick", VOLUME, there[brick.member].name, brick.name, "commit", "force")
     if added:
         count = len(there) + len(added)
-        gluster.change("volume", "add-brick", VOLUME, "replica", str(count), *(brick.name for brick in added))
-    return added, lost
+        _change_bricks("add-brick", VOLUME, "replica", str(count), *(brick.name for brick in added))
+
+
+def _change_bricks(*words: str) -> None:
+    """Changes which bricks there are.
+
+    Raises AwayError when a member could not do its part, which may succeed the next time. What is left then: the
+    members that did theirs have the change, and where it was this one that failed, only its glusterd's memory has it.
+    """
+    try:
+        gluster.change("volume", *words)
+    except gluster.RefusedError as refusal:
+        if "Commit failed" not in str(refusal):
+            raise
+        if "on localhost" in str(refusal):
+            glusterd.restart()
+        raise AwayError(str(refusal)) from None
 
 
 def _refuse_while_healing(cluster: Cluster, lost: Brick) -> None:

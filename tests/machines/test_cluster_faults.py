@@ -159,3 +159,27 @@ def test_a_node_may_reboot_to_finish_an_update(cluster: Cluster, kept: Writer) -
     cluster.project.wait_for_boot(booted, node=cluster.nodes.index(node))
     kept.gets_on()
     assert kept.failed == []
+
+
+def test_a_brick_that_the_others_take_for_whole_is_filled(cluster: Cluster, addon: Addon) -> None:
+    """As a change of the bricks leaves it that failed on a member at its end: in the volume, blank, and not told of."""
+    tree = Tree(addon.machine, "/srv/untold", 901)
+    tree.make()
+    addon.backup(tree.path, "2026-04-30_030000_UTC", "auto")
+    cluster.whole()
+    node = "storage-3"
+    brick = cluster.must(node, "ls -d /brick/brick-*").strip()
+    with cluster.shell(node) as shell:
+        shell.run("systemctl stop storage-node-brick && pkill --signal KILL --exact glusterfsd")
+        what = "--absolute-names --name=trusted.glusterfs.volume-id"
+        volume = shell.run(f"getfattr {what} --encoding=hex {brick} | sed -n 's/.*=//p'").strip()
+        shell.run(f"rm -r {brick} && mkdir --parents {brick}/.glusterfs/indices")
+        shell.run(f"setfattr {what.split()[1]} --value={volume} {brick}")
+        shell.run("gluster --mode=script volume start data force")
+        shell.run(f"gluster --mode=script volume set data user.storage-node-fresh 10.77.0.13:{brick}")
+        shell.run("systemctl start storage-node-brick")
+    assert cluster.must(node, f"find {brick} -type f -path '*/{addon.name}/*'") == ""
+    cluster.project.make("repair")
+    cluster.whole()
+    assert cluster.differences(addon.name) == {}
+    assert "user.storage-node-fresh: none" in cluster.must(node, "gluster volume info data")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import ItemsView
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from storage_node import spec
-from storage_node.cluster import gluster, options, volume
+from storage_node import spec, system
+from storage_node.cluster import fresh, gluster, glusterd, options, volume
 from storage_node.cluster.gluster import Heal, Peer, Volume
 from storage_node.cluster.membership import Cluster
 from storage_node.errors import AwayError, NodeError
@@ -86,6 +89,100 @@ def test_growth_adds_the_new_members_bricks_as_further_copies(monkeypatch: pytes
     words = stand_in.said("add-brick")
     assert words is not None
     assert words[3:] == ("replica", "5", "10.77.0.14:/brick/brick-3", "10.77.0.15:/brick/brick-4")
+    # Which bricks come is known from before until they are there.
+    assert [words[1] for words in stand_in.changes] == ["set", "add-brick", "set"]
+    assert fresh.note(bricks(5)[3:]).items() <= set_by(stand_in.changes[0])
+    assert stand_in.changes[2] == ("volume", "set", "data", "user.storage-node-fresh", "none")
+
+
+def set_by(words: tuple[str, ...]) -> ItemsView[str, str]:
+    """The options that a `volume set` sets."""
+    assert words[:3] == ("volume", "set", "data")
+    return dict(zip(words[3::2], words[4::2], strict=True)).items()
+
+
+class Failing:
+    """glusterd that takes a change up, and fails at its end on the member that is named."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, stand_in: Glusterd, after: Volume, where: str) -> None:
+        self.stand_in, self.after, self.where = stand_in, after, where
+        self.told: list[list[str]] = []
+        self.restarts = 0
+        monkeypatch.setattr(gluster, "change", self.change)
+        monkeypatch.setattr(glusterd, "restart", self.restart)
+        monkeypatch.setattr(fresh, "tell", lambda _, fresh: self.told.append([brick.name for brick in fresh]))
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+    def change(self, *words: str) -> None:
+        present, volume_changes = self.stand_in.present, self.stand_in.changes
+        assert present is not None
+        volume_changes.append(words)
+        if words[1] == "set":
+            self.stand_in.present = replace(present, options=present.options | dict(set_by(words)))
+        elif words[1] in {"add-brick", "replace-brick"} and self.where:
+            where, self.where = self.where, ""
+            self.stand_in.present = replace(self.after, options=present.options)
+            raise gluster.RefusedError(f"`gluster volume {words[1]}` was refused: Commit failed on {where}. Please …")
+
+
+def test_bricks_whose_coming_failed_on_their_member_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = Glusterd(monkeypatch, there(3), 5)
+    failing = Failing(monkeypatch, stand_in, there(5), "10.77.0.15")
+    volume.apply(NODE, cluster(5), directories(5))
+    # The members that took the change up have it: it is not said again, and its description is made anew before.
+    assert [words[1] for words in stand_in.changes] == ["set", "add-brick", "set", "set", "set"]
+    assert fresh.note(bricks(5)[3:]).items() <= set_by(stand_in.changes[2])
+    assert stand_in.changes[3] == ("volume", "set", "data", "auth.allow", "*")
+    assert failing.told == [["10.77.0.14:/brick/brick-3", "10.77.0.15:/brick/brick-4"]]
+    assert fresh.note([]).items() == set_by(stand_in.changes[4])
+    assert failing.restarts == 0
+    volume.apply(NODE, cluster(5), directories(5))
+    assert len(failing.told) == 1
+
+
+def test_a_change_that_failed_on_this_very_node_is_forgotten_and_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = there(3, b0="/brick/brick-lost")
+    stand_in = Glusterd(monkeypatch, before)
+    failing = Failing(monkeypatch, stand_in, before, "localhost")
+    volume.apply(NODE, cluster(), directories(3))
+    assert failing.restarts == 1
+    assert [words[1] for words in stand_in.changes].count("replace-brick") == 2
+    # The brick was never in the volume before the change that succeeded, which told of it itself.
+    assert failing.told == []
+
+
+def test_the_volume_s_clients_are_known_by_their_bricks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    described = tmp_path / "var/lib/glusterd/vols/data/trusted-data.tcp-fuse.vol"
+    described.parent.mkdir(parents=True)
+    described.write_text(
+        "volume data-client-0\n    type protocol/client\n    option remote-subvolume /brick/brick-0\n"
+        "    option remote-host 10.77.0.11\n    option ping-timeout 20\nend-volume\n\n"
+        "volume data-client-5\n    type protocol/client\n    option remote-subvolume /brick/brick-1\n"
+        "    option remote-host 10.77.0.12\nend-volume\n\n"
+        "volume data-replicate-0\n    type cluster/replicate\n    option use-compound-fops off\n"
+        "    subvolumes data-client-0 data-client-5\nend-volume\n"
+    )
+    attempts: list[tuple[object, str, bytes]] = []
+
+    def setxattr(path: Path, attribute: str, value: bytes) -> None:
+        attempts.append((path, attribute, value))
+        if len(attempts) == 1:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    lines: list[list[str]] = []
+    monkeypatch.setattr(system, "must", lambda line, _: lines.append(line))
+    monkeypatch.setattr(system, "run", lines.append)
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(tmp_path / "place"))
+    monkeypatch.setattr("os.setxattr", setxattr)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    fresh.tell(Paths(tmp_path), bricks(2)[1:])
+    # Told once the volume took it.
+    assert attempts == [(tmp_path / "place", "trusted.replace-brick", b"data-client-5")] * 2
+    assert [line[0] for line in lines] == ["glusterfs", "umount"]
+    with pytest.raises(AwayError, match=r"does not have the brick 10\.77\.0\.13:/brick/brick-2 yet"):
+        fresh.tell(Paths(tmp_path), bricks(3)[2:])
 
 
 @pytest.mark.parametrize(

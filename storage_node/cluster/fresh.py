@@ -1,0 +1,97 @@
+"""Bricks that come new into a replicated volume: noted in the volume before, and told of where that came to nothing.
+
+A fresh brick is empty, and the others have to know that, or it is taken for whole: nothing fills it, and who reads from
+it finds no backups. glusterd tells them within the change itself, by a client that it starts on the brick's own node
+and gives ten seconds to reach a majority (11.1). Seen among seven emulated members: that was not enough, the change was
+refused with "Commit failed", and the volume had the brick all the same. So whatever becomes of a change, the next
+attempt knows from the note which bricks it was about, and tells the others as glusterd does; once more does no harm.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from storage_node import system
+from storage_node.cluster.gluster import Brick, Volume
+from storage_node.cluster.options import VOLUME
+from storage_node.errors import AwayError
+from storage_node.paths import Paths
+from storage_node.waiting import until
+
+# The volume's option that holds the names; GlusterFS leaves those under "user." to its users.
+_NOTE = "user.storage-node-fresh"
+_NOBODY = "none"
+# A client of its own dials every brick, twice, with a handshake each.
+TELL_SECONDS = 300.0
+# The client that may tell of an empty brick, and how (libglusterfs: GF_CLIENT_PID_ADD_REPLICA_MOUNT).
+_CLIENT_PID = -12
+_ATTRIBUTE = "trusted.replace-brick"
+
+
+def note(bricks: Sequence[Brick]) -> dict[str, str]:
+    """The option that says which bricks a change is about; of none, that it came to its end."""
+    return {_NOTE: ",".join(brick.name for brick in bricks) or _NOBODY}
+
+
+def noted(volume: Volume) -> list[Brick]:
+    """The bricks of the volume that a change was about whose end is not known."""
+    names = volume.options.get(_NOTE, _NOBODY).split(",")
+    return [brick for brick in volume.bricks if brick.name in names]
+
+
+def tell(paths: Paths, bricks: Sequence[Brick]) -> None:
+    """Has the other bricks know that these lack everything, so that they are filled.
+
+    Raises AwayError when glusterd has not taken them up into the volume's description yet.
+    """
+    clients = _clients(paths)
+    with _volume() as place:
+        for brick in bricks:
+            if brick.name not in clients:
+                raise AwayError(f"The volume's description on this node does not have the brick {brick.name} yet.")
+            until(partial(_untold, place, brick, clients[brick.name]), TELL_SECONDS)
+
+
+def _clients(paths: Paths) -> dict[str, str]:
+    """What the volume's clients call each brick, by the brick's name."""
+    lines = paths.at(f"/var/lib/glusterd/vols/{VOLUME}/trusted-{VOLUME}.tcp-fuse.vol").read_text().splitlines()
+    found: dict[str, str] = {}
+    client, known = "", dict[str, str]()
+    for words in map(str.split, lines):
+        if words[:1] == ["volume"]:
+            client, known = words[1], {}
+        elif words[:1] == ["option"] and len(words) == 3:
+            known[words[1]] = words[2]
+        elif words == ["end-volume"] and "remote-subvolume" in known:
+            found[f"{known['remote-host']}:{known['remote-subvolume']}"] = client
+    return found
+
+
+@contextmanager
+def _volume() -> Iterator[Path]:
+    """The volume, mounted for as long as the block lasts by a client that may tell of empty bricks."""
+    place = Path(tempfile.mkdtemp(prefix="storage-node-", dir="/run"))
+    try:
+        line = ["glusterfs", "--volfile-server=localhost", f"--volfile-id={VOLUME}", f"--client-pid={_CLIENT_PID}"]
+        system.must([*line, str(place)], "Mounting the volume to tell of a fresh brick")
+        try:
+            yield place
+        finally:
+            system.run(["umount", "--lazy", str(place)])
+    finally:
+        # Its removal may come before the client has gone; /run is empty after the next start.
+        with suppress(OSError):
+            place.rmdir()
+
+
+def _untold(place: Path, brick: Brick, client: str) -> str | None:
+    try:
+        os.setxattr(place, _ATTRIBUTE, client.encode())
+    except OSError as error:
+        return f"The others cannot be told yet that {brick.name} is empty: {error.strerror}"
+    return None
