@@ -161,6 +161,17 @@ def test_a_node_may_reboot_to_finish_an_update(cluster: Cluster, kept: Writer) -
     assert kept.failed == []
 
 
+def test_a_node_whose_kernel_dies_starts_anew(cluster: Cluster, kept: Writer) -> None:
+    node = cluster.holder()
+    before = cluster.boot(node)
+    cluster.on(node, "systemd-run --on-active=1 --timer-property=AccuracySec=1s sh -c 'echo c > /proc/sysrq-trigger'")
+    kept.gets_on()
+    cluster.whole()
+    assert cluster.boot(node) != before
+    kept.gets_on()
+    assert kept.failed == []
+
+
 def test_a_brick_that_the_others_take_for_whole_is_filled(cluster: Cluster, addon: Addon) -> None:
     """As a change of the bricks leaves it that failed on a member at its end: in the volume, blank, and not told of."""
     tree = Tree(addon.machine, "/srv/untold", 901)

@@ -55,6 +55,8 @@ def test_addresses_are_drawn_anew_for_each_process_where_that_costs_nothing(
     monkeypatch.setattr(command, "has_kvm", lambda: kvm)
     line = command.arguments(definition_of())
     assert ("kvm" in line) is kvm
+    assert line[line.index("-cpu") + 1] == ("host" if kvm else "Westmere,-cx16")
+    assert "panic=10" in line[line.index("-append") + 1].split()
     assert ("norandmaps" in line[line.index("-append") + 1].split()) is not kvm
 
 
