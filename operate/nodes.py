@@ -31,9 +31,9 @@ class Answer:
     error: str
 
 
-def run_on_all(outputs: Mapping[str, Any], command: str, names: Collection[str] | None = None) -> list[Answer]:
-    """Runs one command as root on every node at once, or on those of these names."""
-    chosen = [node for node in outputs["nodes"] if names is None or node["name"] in names]
+def run_on(outputs: Mapping[str, Any], command: str, names: Collection[str]) -> list[Answer]:
+    """Runs one command as root on the nodes of these names at once."""
+    chosen = [node for node in outputs["nodes"] if node["name"] in names]
 
     async def all_nodes() -> list[Answer]:
         return list(await asyncio.gather(*(_run(outputs, node, command) for node in chosen)))

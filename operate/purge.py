@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from operate.errors import OperateError
-from operate.nodes import run_on_all
+from operate.nodes import run_on
 
 #: What a node says that has neither the repository nor a password any more.
 _NOTHING_LEFT = "nothing was deleted"
@@ -27,14 +27,14 @@ def purge(outputs: Mapping[str, Any], environment: str, confirm: str | None) -> 
         )
     flag = "" if confirm is None else f" --confirm {environment}"
     command = f"/usr/local/sbin/storage-node purge {environment}{flag}"
-    for number in range(len(outputs["nodes"])):
-        (answer,) = run_on_all({**outputs, "nodes": outputs["nodes"][number : number + 1]}, command)
+    names = [node["name"] for node in outputs["nodes"]]
+    for name in names:
+        (answer,) = run_on(outputs, command, [name])
         if answer.status is not None:
             break
     if answer.status != 0:
         raise OperateError(answer.error.strip() or answer.output.strip())
-    others = [node for node in outputs["nodes"] if node["name"] != answer.node]
-    for left in run_on_all({**outputs, "nodes": others}, command):
+    for left in run_on(outputs, command, [name for name in names if name != answer.node]):
         if left.status != 0 and _NOTHING_LEFT not in left.error:
             raise OperateError(f"{left.node} still keeps the password of {environment}: {left.error.strip()}")
     return answer.output.strip()

@@ -8,7 +8,7 @@ from rich import filesize
 from rich.console import Console
 from rich.table import Table
 
-from operate.nodes import Answer, run_on_all
+from operate.nodes import Answer, run_on
 
 _COMMAND = "/usr/local/sbin/storage-node status --json"
 # What a cluster's members see alike: which bricks run, and what is left to heal on each.
@@ -35,7 +35,7 @@ def status(outputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _asked(outputs: Mapping[str, Any], command: str, names: Collection[str]) -> dict[str, dict[str, Any]]:
     """What the nodes of these names answer."""
-    return {answer.node: _node(answer) for answer in run_on_all(outputs, command, names)}
+    return {answer.node: _node(answer) for answer in run_on(outputs, command, names)}
 
 
 def _node(answer: Answer) -> dict[str, Any]:

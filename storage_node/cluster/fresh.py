@@ -10,9 +10,8 @@ attempt knows from the note which bricks it was about, and tells the others as g
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -50,7 +49,7 @@ def tell(paths: Paths, bricks: Sequence[Brick]) -> None:
     Raises AwayError when glusterd has not taken them up into the volume's description yet.
     """
     clients = _clients(paths)
-    with _volume() as place:
+    with _volume(paths) as place:
         for brick in bricks:
             if brick.name not in clients:
                 raise AwayError(f"The volume's description on this node does not have the brick {brick.name} yet.")
@@ -73,20 +72,19 @@ def _clients(paths: Paths) -> dict[str, str]:
 
 
 @contextmanager
-def _volume() -> Iterator[Path]:
+def _volume(paths: Paths) -> Iterator[Path]:
     """The volume, mounted for as long as the block lasts by a client that may tell of empty bricks."""
-    place = Path(tempfile.mkdtemp(prefix="storage-node-", dir="/run"))
+    place = paths.at("/run/storage-node-fresh")
+    away = ["umount", "--lazy", str(place)]
+    # What an attempt that was killed left there.
+    system.run(away)
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    line = ["glusterfs", "--volfile-server=localhost", f"--volfile-id={VOLUME}", f"--client-pid={_CLIENT_PID}"]
+    system.must([*line, str(place)], "Mounting the volume to tell of a fresh brick")
     try:
-        line = ["glusterfs", "--volfile-server=localhost", f"--volfile-id={VOLUME}", f"--client-pid={_CLIENT_PID}"]
-        system.must([*line, str(place)], "Mounting the volume to tell of a fresh brick")
-        try:
-            yield place
-        finally:
-            system.run(["umount", "--lazy", str(place)])
+        yield place
     finally:
-        # Its removal may come before the client has gone; /run is empty after the next start.
-        with suppress(OSError):
-            place.rmdir()
+        system.run(away)
 
 
 def _untold(place: Path, brick: Brick, client: str) -> str | None:

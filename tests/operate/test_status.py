@@ -105,7 +105,7 @@ def test_what_all_see_alike_is_looked_at_once(
     seen: dict[str, str],
 ) -> None:
     fleet = Fleet(sparing, full)
-    monkeypatch.setattr(module, "run_on_all", fleet.answer)
+    monkeypatch.setattr(module, "run_on", fleet.answer)
     found = status({"nodes": [{"name": name} for name in sparing]})
     assert fleet.asked == [sorted(sparing), alone]
     assert {name: node["cluster"]["bricks"] for name, node in found["nodes"].items() if "cluster" in node} == {
@@ -124,6 +124,6 @@ def test_a_node_alone_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.extend(f"{name}: {command.rpartition('/')[2]}" for name in names)
         return [Answer(name, 0, json.dumps({"healthy": True, "problems": []}), "") for name in names]
 
-    monkeypatch.setattr(module, "run_on_all", answer)
+    monkeypatch.setattr(module, "run_on", answer)
     assert status({"nodes": [{"name": "storage"}]})["healthy"] is True
     assert asked == ["storage: storage-node status --json --sparing"]

@@ -116,9 +116,9 @@ class Failing:
         self.restarts += 1
 
     def change(self, *words: str) -> None:
-        present, volume_changes = self.stand_in.present, self.stand_in.changes
+        present = self.stand_in.present
         assert present is not None
-        volume_changes.append(words)
+        self.stand_in.changes.append(words)
         if words[1] == "set":
             self.stand_in.present = replace(present, options=present.options | dict(set_by(words)))
         elif words[1] in {"add-brick", "replace-brick"} and self.where:
@@ -174,13 +174,13 @@ def test_the_volume_s_clients_are_known_by_their_bricks(tmp_path: Path, monkeypa
     lines: list[list[str]] = []
     monkeypatch.setattr(system, "must", lambda line, _: lines.append(line))
     monkeypatch.setattr(system, "run", lines.append)
-    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(tmp_path / "place"))
     monkeypatch.setattr("os.setxattr", setxattr)
     monkeypatch.setattr("time.sleep", lambda _: None)
     fresh.tell(Paths(tmp_path), bricks(2)[1:])
     # Told once the volume took it.
-    assert attempts == [(tmp_path / "place", "trusted.replace-brick", b"data-client-5")] * 2
-    assert [line[0] for line in lines] == ["glusterfs", "umount"]
+    assert attempts == [(tmp_path / "run/storage-node-fresh", "trusted.replace-brick", b"data-client-5")] * 2
+    # What an attempt that was killed left there goes first.
+    assert [line[0] for line in lines] == ["umount", "glusterfs", "umount"]
     with pytest.raises(AwayError, match=r"does not have the brick 10\.77\.0\.13:/brick/brick-2 yet"):
         fresh.tell(Paths(tmp_path), bricks(3)[2:])
 
