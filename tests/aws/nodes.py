@@ -110,7 +110,7 @@ class Nodes:
             node.steps.append("first contact")
             process.stdout.write(node.host_key + "\n")
         else:
-            step = line.removesuffix(" --json").split()[-1]
+            step = [word for word in line.split() if not word.startswith("-")][-1]
             # A specification is read to its end; whoever sends none need not close the stream.
             told = json.loads(await process.stdin.read()) if step in ("configure", "environments") else {}
             node.steps.append(f"{step} {told.get('device', '')}".strip())
