@@ -41,7 +41,7 @@ def apply(paths: Paths, spec: Configure, source: Path) -> dict[str, Any]:
         mount.close_to_users(paths.data)
         _greet_new_disk(paths)
     elif spec.credentials is not None:
-        brick = member.configure(paths, spec.name, spec.cluster, spec.credentials)
+        brick = member.configure(paths, spec.name, spec.cluster, spec.credentials, renewed=installed)
     return {
         "name": spec.name,
         "device": spec.device,

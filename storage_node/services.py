@@ -141,6 +141,12 @@ def restart_if_active(paths: Paths, unit: str) -> None:
         system.must(["systemctl", "try-restart", unit], f"Restarting {unit}")
 
 
+def renew_unit(paths: Paths, unit: str) -> None:
+    """Has a unit start anew, without waiting for it."""
+    if has_systemd(paths):
+        system.must(["systemctl", "restart", "--no-block", unit], f"Restarting {unit}")
+
+
 def reload_if_active(paths: Paths, unit: str) -> None:
     """Has a unit that runs read its settings again; one that does not is left alone."""
     if has_systemd(paths):

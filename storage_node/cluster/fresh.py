@@ -1,5 +1,8 @@
 """Bricks that come new into a replicated volume: noted in the volume before, and told of where that came to nothing.
 
+While they are noted nothing is healed, so that nothing is on them but what all clients know to be there: what a client
+writes that does not know them yet would be missing on a brick that counts as filled.
+
 A fresh brick is empty, and the others have to know that, or it is taken for whole: nothing fills it, and who reads from
 it finds no backups. glusterd tells them within the change itself, by a client that it starts on the brick's own node
 and gives ten seconds to reach a majority (11.1). Seen among seven emulated members: that was not enough, the change was
@@ -25,6 +28,7 @@ from storage_node.waiting import until
 # The volume's option that holds the names; GlusterFS leaves those under "user." to its users.
 _NOTE = "user.storage-node-fresh"
 _NOBODY = "none"
+_HEALER = "cluster.self-heal-daemon"
 # A client of its own dials every brick, twice, with a handshake each.
 TELL_SECONDS = 300.0
 # The client that may tell of an empty brick, and how (libglusterfs: GF_CLIENT_PID_ADD_REPLICA_MOUNT).
@@ -33,14 +37,25 @@ _ATTRIBUTE = "trusted.replace-brick"
 
 
 def note(bricks: Sequence[Brick]) -> dict[str, str]:
-    """The option that says which bricks a change is about; of none, that it came to its end."""
-    return {_NOTE: ",".join(brick.name for brick in bricks) or _NOBODY}
+    """The options that say which bricks a change is about, and hold healing back; of none, that it came to its end."""
+    names = ",".join(brick.name for brick in bricks)
+    return {_NOTE: names or _NOBODY, _HEALER: "off" if names else "on"}
 
 
 def noted(volume: Volume) -> list[Brick]:
     """The bricks of the volume that a change was about whose end is not known."""
     names = volume.options.get(_NOTE, _NOBODY).split(",")
     return [brick for brick in volume.bricks if brick.name in names]
+
+
+def is_noted(paths: Paths) -> bool:
+    """Whether a change is under way, by this node's copy of the volume's description; glusterd is not asked."""
+    try:
+        lines = paths.at(f"/var/lib/glusterd/vols/{VOLUME}/info").read_text().splitlines()
+    except FileNotFoundError:
+        return False
+    known = dict(line.partition("=")[::2] for line in lines)
+    return known.get(_NOTE, _NOBODY) != _NOBODY
 
 
 def tell(paths: Paths, bricks: Sequence[Brick]) -> None:

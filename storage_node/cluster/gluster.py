@@ -6,6 +6,7 @@ import random
 import re
 import time
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -207,6 +208,17 @@ def running(name: str) -> Running:
         elif host == "Self-heal Daemon":
             found.healers[_text(node, "peerid")] = runs
     return found
+
+
+def clients(name: str) -> dict[str, Counter[str]]:
+    """How many clients of the volume each brick has, by the address that they come from; bricks that are away lack."""
+    return {
+        f"{_text(node, 'hostname')}:{_text(node, 'path')}": Counter(
+            _text(client, "hostname").rpartition(":")[0] for client in node.iter("client")
+        )
+        for node in ask("volume", "status", name, "clients").iter("node")
+        if node.find("clientsStatus") is not None
+    }
 
 
 def heals(name: str) -> list[Heal]:

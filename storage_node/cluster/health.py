@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from storage_node.cluster import gluster, healing, watch
+from storage_node.cluster import fresh, gluster, healing, watch
 from storage_node.cluster.membership import Cluster, Member
 from storage_node.cluster.options import VOLUME, wanted
 from storage_node.errors import NodeError
@@ -136,3 +136,9 @@ def _options(cluster: Cluster, volume: gluster.Volume, problems: list[str]) -> N
     for key, value in sorted(wanted(cluster).items()):
         if (known := volume.options.get(key)) != value:
             problems.append(f"The volume's option {key} is {known}, not {value}.")
+    if coming := fresh.noted(volume):
+        names = ", ".join(brick.name for brick in coming)
+        problems.append(
+            f"The bricks {names} were not brought in to the end, and nothing is healed until they are; "
+            "run `pulumi up`, unless one is under way."
+        )

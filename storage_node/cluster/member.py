@@ -15,14 +15,16 @@ from storage_node.waiting import until
 KEEPER_SECONDS = 300.0
 
 
-def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credentials) -> str:
+def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credentials, *, renewed: bool) -> str:
     """Makes this node a member that runs glusterd, on a mounted data disk; returns its brick's directory.
 
     What a running member needs to follow a change is done too: a restarted glusterd, bricks and clients going on.
+    ``renewed``: whether this program was just installed, so that what runs of it is older.
     """
     place = brick.ensure(paths)
     _prepare_mountpoint(paths)
     mounted = client.configure(paths, name, cluster)
+    watched = (paths.units / watch.SERVICE).exists()
     server, watcher = ganesha.configure(paths), watch.configure(paths)
     keeper = cluster.floating_address is not None and floating.configure(paths, credentials.secret)
     restart = glusterd.configure(paths, name, cluster, credentials)
@@ -31,6 +33,8 @@ def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credential
     glusterd.start(paths, restart=restart)
     if server:
         services.restart_if_active(paths, ganesha.SERVICE)
+    if watched and renewed:
+        services.restart_if_active(paths, watch.SERVICE)
     return place
 
 

@@ -31,11 +31,12 @@ def wanted(cluster: Cluster) -> dict[str, str]:
         "server.keepalive-interval": "1",
         "server.keepalive-count": "5",
         "client.tcp-user-timeout": str(SILENCE_SECONDS),
-        # What another node wrote is seen at once: caches are told of changes, and keep for long what did not change.
+        # What another node wrote is seen at once: the NFS servers are told of changes.
         "features.cache-invalidation": "on",
         "features.cache-invalidation-timeout": "600",
-        "performance.cache-invalidation": "on",
-        "performance.md-cache-timeout": "600",
+        # GlusterFS's own cache of who owns a file, and may read it, believes any brick that tells of a change: a fresh
+        # one, too, which at first has every file as root's. Seen while one was filled: "Permission denied".
+        "performance.stat-prefetch": "off",
         # Nothing else reads a restic pack twice; memory is better spent elsewhere on a small node.
         "performance.quick-read": "off",
     }

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from storage_node.cluster import fresh, gluster, glusterd, healing, options
+from storage_node.cluster import fresh, gluster, glusterd, graph, healing, options
 from storage_node.cluster.gluster import Brick, Volume
 from storage_node.cluster.membership import REDUNDANCY, Cluster, Member
 from storage_node.cluster.options import VOLUME
@@ -22,6 +22,8 @@ from storage_node.waiting import steadily, until
 # A member that was just configured may still boot its services; on a busy computer that takes minutes.
 PEERS_SECONDS = 300.0
 BRICKS_SECONDS = 300.0
+# An NFS server that has to be started anew for it, on a member that has much to do, takes minutes.
+KNOWN_SECONDS = 900.0
 
 
 def apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[str, Any]:
@@ -50,6 +52,9 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
     if untold:
         fresh.tell(paths, untold)
     if coming:
+        until(
+            partial(graph.outdated, wanted), KNOWN_SECONDS, then="run `pulumi up` again, until then nothing is healed"
+        )
         gluster.change("volume", "set", VOLUME, *gluster.arguments_of(fresh.note([])))
     healed = _await_healed(paths, cluster) if found else 0
     return {

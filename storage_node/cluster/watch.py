@@ -1,7 +1,7 @@
-"""The service that has this node's brick and self-heal daemon started again when one of them dies.
+"""The service that keeps this node's part of the volume going: a brick or self-heal daemon that dies is started again.
 
 glusterd does that only when it starts itself. The service waits for the end of those very processes (pidfd_open(2)), so
-it costs nothing while all is well.
+it costs next to nothing while all is well. Now and then it looks whether this node's clients know all bricks.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import os
 import select
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from storage_node import atomic
-from storage_node.cluster import gluster
+from storage_node.cluster import gluster, graph
 from storage_node.cluster.options import VOLUME
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
@@ -25,6 +26,8 @@ SETTLE_SECONDS = 3.0
 # Between two attempts, and between two looks for what nobody has started yet; each that came to nothing doubles it.
 RETRY_SECONDS = 10.0
 RETRY_SECONDS_MOST = 300.0
+# Between two looks at the clients, which is to read one small file where no bricks come.
+CLIENTS_SECONDS = 5.0
 # The names by which the log calls them; where glusterd writes down their ids; what the processes are called.
 _PROCESSES = {
     "brick": (f"/run/gluster/vols/{VOLUME}", "glusterfsd"),
@@ -67,8 +70,9 @@ def configure(paths: Paths) -> bool:
 def run(paths: Paths) -> int:
     """Watches until it is ended."""
     pause = RETRY_SECONDS
+    clients = graph.Keeper(paths)
     while True:
-        wait_for_end(paths)
+        wait_for_end(paths, clients.look)
         time.sleep(SETTLE_SECONDS)
         try:
             if (ended := dead(paths)) and _has_to_run():
@@ -94,8 +98,8 @@ def _has_to_run() -> bool:
     return volume is not None and volume.started
 
 
-def wait_for_end(paths: Paths) -> None:
-    """Returns when one of them does not run any more."""
+def wait_for_end(paths: Paths, meanwhile: Callable[[], None]) -> None:
+    """Returns when one of them does not run any more; until then does ``meanwhile``, now and then."""
     while len(there := processes(paths)) == len(_PROCESSES):
         with contextlib.ExitStack() as opened:
             poll = select.poll()
@@ -106,7 +110,12 @@ def wait_for_end(paths: Paths) -> None:
                     return
                 opened.callback(os.close, descriptor)
                 poll.register(descriptor, select.POLLIN)
-            poll.poll()
+            if poll.poll(CLIENTS_SECONDS * 1000):
+                continue
+        try:
+            meanwhile()
+        except NodeError as error:
+            print(error, file=sys.stderr, flush=True)
 
 
 def processes(paths: Paths) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """What befalls nodes of a cluster while an application writes backups: none is lost, and all heals by itself."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -172,6 +173,33 @@ def test_a_node_whose_kernel_dies_starts_anew(cluster: Cluster, kept: Writer) ->
     assert kept.failed == []
 
 
+# A shell that goes round many small files, and notes each that it may not read.
+_READER = """\
+mkdir -p /opt/backup/shop/small && cd /opt/backup/shop/small
+for i in $(seq 60); do echo $i >$i && chmod 400 $i; done
+cat >/root/reader.sh <<'END'
+while [ ! -e /root/stop ]; do
+    for i in $(seq 60); do
+        { read -r text <$i && [ "$text" = $i ]; } 2>/dev/null || echo $i >>/root/refused
+    done
+    echo round >>/root/rounds
+done
+END
+rm -f /root/stop /root/refused /root/rounds
+"""
+
+
+@contextmanager
+def always_readable(addon: Addon) -> Iterator[None]:
+    """What the application has may be read by it at any moment of the block."""
+    addon.machine.run(_READER)
+    addon.machine.run("cd /opt/backup/shop/small && nohup bash /root/reader.sh >/dev/null 2>&1 &")
+    yield
+    addon.machine.run("touch /root/stop; while pgrep --full reader.sh; do sleep 1; done; rm -r /opt/backup/shop/small")
+    assert addon.machine.attempt("cat /root/refused").output == ""
+    assert int(addon.machine.run("wc -l </root/rounds")) > 5
+
+
 def test_a_brick_that_the_others_take_for_whole_is_filled(cluster: Cluster, addon: Addon) -> None:
     """As a change of the bricks leaves it that failed on a member at its end: in the volume, blank, and not told of."""
     tree = Tree(addon.machine, "/srv/untold", 901)
@@ -190,7 +218,10 @@ def test_a_brick_that_the_others_take_for_whole_is_filled(cluster: Cluster, addo
         shell.run(f"gluster --mode=script volume set data user.storage-node-fresh 10.77.0.13:{brick}")
         shell.run("systemctl start storage-node-brick")
     assert cluster.must(node, f"find {brick} -type f -path '*/{addon.name}/*'") == ""
-    cluster.project.make("repair")
-    cluster.whole()
+    with always_readable(addon):
+        # One that knows none of the files yet, and asks every brick for them.
+        cluster.must(cluster.holder(), "systemctl restart nfs-ganesha")
+        cluster.project.make("repair")
+        cluster.whole()
     assert cluster.differences(addon.name) == {}
     assert "user.storage-node-fresh: none" in cluster.must(node, "gluster volume info data")

@@ -1,6 +1,7 @@
 """A cluster grows while an application writes backups: its disks, and from three nodes over five to seven."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -68,13 +69,34 @@ def test_a_healthy_node_gets_a_bigger_machine_and_no_other_is_touched(cluster: C
     cluster.project.make("replace", NODE=node)
 
 
+@contextmanager
+def held_to_the_bricks_there_are(cluster: Cluster, node: str) -> Iterator[None]:
+    """The node's running NFS server reaches no other member anew, as one does not that has too much to do."""
+    own = next(entry["privateAddress"] for entry in cluster.outputs["nodes"] if entry["name"] == node)
+    # The group is that of this very process: when the service starts anew, its group is another.
+    rule = (
+        'socket cgroupv2 level 2 "system.slice/nfs-ganesha.service" '
+        f"ip daddr != {own} tcp dport 49152-49251 ct state new drop"
+    )
+    cluster.must(
+        node,
+        "nft add table inet fault && nft add chain inet fault away '{ type filter hook output priority 0; }' "
+        f"&& nft add rule inet fault away '{rule}'",
+    )
+    yield
+    cluster.must(node, "nft delete table inet fault")
+
+
 @pytest.mark.parametrize("count", [5, 7])
 def test_nodes_are_added_and_then_more_may_be_lost(cluster: Cluster, addon: Addon, count: int) -> None:
     cluster.project.usual["nodes"] = count
     cluster.project.configure()
-    with Writer(addon) as writer:
+    serving = cluster.holder()
+    with Writer(addon) as writer, held_to_the_bricks_there_are(cluster, serving):
         writer.in_the_middle()
         cluster.project.make("up")
+        # It would have gone on writing to them alone.
+        assert "keeps to bricks" in cluster.must(serving, "journalctl --quiet --unit storage-node-brick")
         cluster.look()
         assert len(cluster.nodes) == count
         writer.gets_on()

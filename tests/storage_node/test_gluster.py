@@ -54,6 +54,22 @@ def test_the_volume_s_processes_are_told_apart(monkeypatch: pytest.MonkeyPatch) 
     )
 
 
+def test_the_volume_s_clients_are_counted_by_where_they_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    clients = "".join(
+        f"<client><hostname>{name}</hostname><opVersion>110000</opVersion></client>"
+        for name in ("10.77.0.11:49151", "10.77.0.11:49140", "10.77.0.12:49151")
+    )
+    answer = (
+        "<cliOutput><opRet>0</opRet><volStatus><volumes><volume>"
+        "<node><hostname>10.77.0.11</hostname><path>/brick/brick-0</path>"
+        f"<clientsStatus><clientCount>3</clientCount>{clients}</clientsStatus></node>"
+        "<node><hostname>10.77.0.12</hostname><path>/brick/brick-1</path><status>0</status></node>"
+        "</volume></volumes></volStatus></cliOutput>"
+    )
+    monkeypatch.setattr(system, "run", lambda *_, **__: system.Result(0, answer, ""))
+    assert gluster.clients("data") == {"10.77.0.11:/brick/brick-0": {"10.77.0.11": 2, "10.77.0.12": 1}}
+
+
 def _answers(monkeypatch: pytest.MonkeyPatch, *refusals: str) -> list[int]:
     """glusterd refuses with these reasons, one after the other, and then does what it is told; counts the attempts."""
     asked = [0]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage_node import status
-from storage_node.cluster import gluster, health, options
+from storage_node.cluster import fresh, gluster, health, options
 from storage_node.cluster.gluster import Peer, Running
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
@@ -35,6 +35,18 @@ def test_the_status_names_what_is_not_as_it_has_to_be(monkeypatch: pytest.Monkey
         found = health.collect(Paths(tmp_path), "storage-1", cluster(floatingAddress=None), problems)
         assert problems == [f"The volume data is {words}; run `pulumi up`."]
         assert found["quorum"] is False
+
+
+def test_the_status_says_that_healing_is_held_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kept = options.wanted(cluster(floatingAddress=None))
+    volume = there(3)
+    Glusterd(monkeypatch, replace(volume, options=kept | fresh.note(volume.bricks[1:2])))
+    problems: list[str] = []
+    health.collect(Paths(tmp_path), "storage-1", cluster(floatingAddress=None), problems)
+    assert problems == [
+        "The bricks 10.77.0.12:/brick/brick-1 were not brought in to the end, and nothing is healed until they are; "
+        "run `pulumi up`, unless one is under way."
+    ]
 
 
 def test_the_status_of_a_node_that_is_cut_off_tells_what_it_knows(

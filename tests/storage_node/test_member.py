@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from storage_node import firewall, mount, system
+from storage_node import firewall, mount, services, system
 from storage_node.cluster import brick, client, glusterd, member, membership
 from storage_node.errors import NodeError
 from storage_node.floating import service as floating
@@ -115,6 +115,21 @@ def test_a_keeper_that_runs_with_other_members_is_told(tmp_path: Path, monkeypat
         member.serve(paths, cluster(5))
         assert (again in ran) is expected
         assert ran[-1] == f"systemctl start {floating.SERVICE}"
+
+
+def test_the_keeper_of_the_bricks_is_always_of_the_installed_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restarted: list[str] = []
+    monkeypatch.setattr(brick, "ensure", lambda _: "/brick/brick-0")
+    monkeypatch.setattr(mount, "mounted_at", lambda _: mount)
+    monkeypatch.setattr(glusterd, "start", lambda *_, **__: None)
+    monkeypatch.setattr(services, "restart_if_active", lambda _, unit: restarted.append(unit))
+    credentials = membership.credentials(SECRETS)
+    # On a fresh node it does not run yet, and is not asked for.
+    for renewed, expected in ((True, []), (False, []), (True, ["storage-node-brick.service"])):
+        member.configure(Paths(tmp_path), "storage-1", cluster(), credentials, renewed=renewed)
+        assert restarted == expected
 
 
 def test_a_node_of_another_cluster_is_left_alone(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import Counter
 from collections.abc import ItemsView
 from dataclasses import replace
 from pathlib import Path
@@ -92,7 +93,42 @@ def test_growth_adds_the_new_members_bricks_as_further_copies(monkeypatch: pytes
     # Which bricks come is known from before until they are there.
     assert [words[1] for words in stand_in.changes] == ["set", "add-brick", "set"]
     assert fresh.note(bricks(5)[3:]).items() <= set_by(stand_in.changes[0])
-    assert stand_in.changes[2] == ("volume", "set", "data", "user.storage-node-fresh", "none")
+    assert set_by(stand_in.changes[2]) == {"user.storage-node-fresh": "none", "cluster.self-heal-daemon": "on"}.items()
+
+
+def test_nothing_is_healed_until_every_client_knows_the_bricks_that_came(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in = Glusterd(monkeypatch, there(3), 5)
+    current = stand_in.clients
+    old = {brick.name: current[brick.name] + Counter({"10.77.0.12": 1}) for brick in bricks(3)}
+    without = {name: clients for name, clients in current.items() if name != bricks(5)[4].name}
+    seen = iter([without, current | old, current])
+
+    def clients(_: str) -> dict[str, Counter[str]]:
+        # Held back from before the bricks came.
+        assert ("cluster.self-heal-daemon", "off") in set_by(stand_in.changes[0])
+        assert stand_in.changes[-1][1] == "add-brick"
+        return next(seen)
+
+    monkeypatch.setattr(gluster, "clients", clients)
+    volume.apply(NODE, cluster(5), directories(5))
+    assert ("cluster.self-heal-daemon", "on") in set_by(stand_in.changes[-1])
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        "The brick 10.77.0.15:/brick/brick-4 does not say yet who its clients are",
+        "The clients on 10.77.0.12 do not all know the whole volume yet: 3 are connected to 10.77.0.11:/brick/brick-0, "
+        "and 2 to 10.77.0.14:/brick/brick-3",
+    ]
+    stand_in.present = there(3)
+    stand_in.changes.clear()
+    stuck = current | old
+    monkeypatch.setattr(gluster, "clients", lambda _: stuck)
+    monkeypatch.setattr(volume, "KNOWN_SECONDS", -1.0)
+    with pytest.raises(
+        NodeError, match=r"on 10\.77\.0\.12 do not all know .*; run `pulumi up` again, until then nothing"
+    ):
+        volume.apply(NODE, cluster(5), directories(5))
+    assert stand_in.changes[-1][1] == "add-brick"
 
 
 def set_by(words: tuple[str, ...]) -> ItemsView[str, str]:

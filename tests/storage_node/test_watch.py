@@ -60,7 +60,7 @@ def test_a_process_is_one_of_its_kind_that_lives(paths: Paths, start: Start) -> 
     assert watch.processes(paths) == {"brick": brick.pid, "self-heal daemon": healer.pid}
     brick.kill()
     # Not reaped yet: its entry in /proc is still there.
-    watch.wait_for_end(paths)
+    watch.wait_for_end(paths, lambda: None)
     assert watch.processes(paths) == {"self-heal daemon": healer.pid}
 
 
@@ -75,12 +75,24 @@ def test_nothing_there_yet_is_no_error(paths: Paths) -> None:
 
 
 @pytest.mark.parametrize("dies", [0, 1])
-def test_what_lives_is_waited_for(paths: Paths, start: Start, dies: int) -> None:
+def test_what_lives_is_waited_for_and_its_clients_looked_at(
+    paths: Paths, start: Start, dies: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(watch, "CLIENTS_SECONDS", 0.01)
     both = start(BRICK, "glusterfsd"), start(HEALER, "glusterfs")
-    waiting = threading.Thread(target=watch.wait_for_end, args=(paths,))
+    looked_twice, looks = threading.Event(), list[None]()
+
+    def look() -> None:
+        looks.append(None)
+        if len(looks) == 2:
+            looked_twice.set()
+        raise NodeError("Listing the connections failed.")
+
+    waiting = threading.Thread(target=watch.wait_for_end, args=(paths, look))
     waiting.start()
-    waiting.join(0.3)
+    assert looked_twice.wait(30)
     assert waiting.is_alive()
+    assert "Listing the connections failed." in capsys.readouterr().err
     both[dies].kill()
     waiting.join(30)
     assert not waiting.is_alive()

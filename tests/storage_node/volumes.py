@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -17,6 +18,8 @@ class Glusterd:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, present: Volume | None, count: int = 3) -> None:
         self.present, self.changes, self.asked = present, list[tuple[str, ...]](), 0
         self.healers = {UUIDS[i]: True for i in range(count)}
+        # Each node's NFS server and mount.
+        self.clients = {brick.name: Counter({each.address: 2 for each in bricks(count)}) for brick in bricks(count)}
         self.heals = [Heal(f"10.77.0.{11 + i}:/brick/brick-{i}", 0, 0) for i in range(count)]
 
         def peers(of: str | None = None) -> list[Peer]:
@@ -30,6 +33,7 @@ class Glusterd:
             "heals": lambda _: self.heals,
             "listed": lambda _: {heal.brick: heal.pending or 0 for heal in self.heals},
             "running": lambda _: Running({brick.name: True for brick in bricks(count)}, self.healers),
+            "clients": lambda _: self.clients,
         }
         for name, answer in answers.items():
             monkeypatch.setattr(gluster, name, answer)
