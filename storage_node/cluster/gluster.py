@@ -142,15 +142,19 @@ def _run(*arguments: str) -> system.Result:
 
 
 def change(*arguments: str) -> None:
-    """Runs a command that changes something.
+    """Runs a command that changes something on every member.
 
-    Raises AwayError as well when a member did not take part: it may be at another command, or away, and then glusterd
-    would go on without it the next time. Seen when it did: its brick refused the members that it had not heard of.
+    Raises AwayError as well when one is away, or took no part: glusterd goes on without a member that it does not hear
+    when it begins. Seen when it did: one that was back before the end kept the volume's old options for good, and its
+    brick refused the members that it had not heard of.
     """
     _in_turn(partial(_change_once, arguments))
 
 
 def _change_once(arguments: Sequence[str]) -> None:
+    # At each attempt: until it is its turn minutes may pass.
+    if not all(peer.settled for peer in peers()):
+        raise AwayError(f"`gluster {' '.join(arguments[:3])}` has to wait: a member is not connected just now.")
     try:
         _ask_once(arguments)
     except RefusedError as refusal:
@@ -161,21 +165,24 @@ def _change_once(arguments: Sequence[str]) -> None:
 
 def peers(of: str | None = None) -> list[Peer]:
     """Every other member that glusterd knows, this node's own or that of the member with the address ``of``."""
-    where = [] if of is None else [f"--remote-host={of}"]
     return [
         Peer(
             id=_text(entry, "uuid"),
             state=_text(entry, "stateStr"),
             connected=_text(entry, "connected") == "1",
         )
-        for entry in ask(*where, "peer", "status").iter("peer")
+        for entry in ask(*_remote(of), "peer", "status").iter("peer")
     ]
 
 
-def volume(name: str) -> Volume | None:
-    """The volume, or None when there is none of that name."""
+def _remote(address: str | None) -> list[str]:
+    return [] if address is None else [f"--remote-host={address}"]
+
+
+def volume(name: str, of: str | None = None) -> Volume | None:
+    """The volume, or None when there is none of that name; as this node knows it, or the member with the address."""
     try:
-        answer = ask("volume", "info", name)
+        answer = ask(*_remote(of), "volume", "info", name)
     except RefusedError as refusal:
         if "does not exist" in str(refusal):
             return None

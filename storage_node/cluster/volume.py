@@ -7,7 +7,8 @@ options set, bricks added for new members, the brick of a member that came back 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -41,7 +42,7 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
     untold = [brick for brick in fresh.noted(present) if brick in wanted]
     coming = [*untold, *lost, *added] if cluster.layout == "replicated" else []
     # Each of these decides by a part of the volume that those before it leave as it was found.
-    _set_options(cluster, present, coming)
+    _set_options(cluster, _views(cluster, present) if found else [present], coming)
     _settle_bricks(present, lost, added)
     if lost or untold:
         # Replacing a brick appends to what may connect, on each node differently (tried with 11.1).
@@ -52,6 +53,7 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
     if untold:
         fresh.tell(paths, untold)
     if coming:
+        _refuse_other_options(cluster, options.wanted(cluster) | fresh.note(coming))
         until(
             partial(graph.outdated, wanted), KNOWN_SECONDS, then="run `pulumi up` again, until then nothing is healed"
         )
@@ -137,13 +139,44 @@ def _refuse_other(cluster: Cluster, present: Volume) -> None:
         )
 
 
-def _set_options(cluster: Cluster, present: Volume, coming: list[Brick]) -> None:
-    """Sets what differs, and notes which bricks are ``coming``.
+def _views(cluster: Cluster, present: Volume) -> list[Volume]:
+    """The volume as each member knows it. Raises AwayError when one does not answer, or has it over other bricks.
+
+    A member that lost the others learns of what it missed when it has them again, but not if that is before the end of
+    the change that it missed.
+    """
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(partial(_view, present), cluster.members))
+
+
+def _view(present: Volume, member: Member) -> Volume:
+    try:
+        found = gluster.volume(VOLUME, member.address)
+    except NodeError as error:
+        raise AwayError(f"{member.name} does not tell how it knows the volume: {error}") from None
+    if found is None or found.bricks != present.bricks:
+        raise AwayError(
+            f"{member.name} does not know the volume as this node does; if that stays so, "
+            f"`systemctl restart {glusterd.SERVICE}` there"
+        )
+    return found
+
+
+def _refuse_other_options(cluster: Cluster, wanted: Mapping[str, str]) -> None:
+    """Raises AwayError when a member missed the options that were just set; the next attempt sets them again."""
+    present = gluster.volume(VOLUME)
+    if present is None or any(not wanted.items() <= view.options.items() for view in _views(cluster, present)):
+        raise AwayError("A member does not have the volume's options as they were set just now.")
+
+
+def _set_options(cluster: Cluster, views: Sequence[Volume], coming: list[Brick]) -> None:
+    """Sets what differs on any member, and notes which bricks are ``coming``.
 
     That is said again where it is known: a change that failed leaves the members without the volume's new description,
     and this makes it.
     """
-    changed = {key: value for key, value in options.wanted(cluster).items() if present.options.get(key) != value}
+    wanted = options.wanted(cluster)
+    changed = {key: value for key, value in wanted.items() if any(view.options.get(key) != value for view in views)}
     if coming:
         changed |= fresh.note(coming)
     if changed:

@@ -77,7 +77,8 @@ def run(paths: Paths) -> int:
         try:
             if (ended := dead(paths)) and _has_to_run():
                 print(f"This node's {' and '.join(ended)} does not run; it is started.", file=sys.stderr, flush=True)
-                gluster.change("volume", "start", VOLUME, "force")
+                # Nothing is changed by it on other members, so it is done whoever else is away.
+                gluster.ask("volume", "start", VOLUME, "force")
         except NodeError as error:
             print(error, file=sys.stderr, flush=True)
         if dead(paths):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from storage_node.waiting import until
 from tests.storage_node.nodes import UUIDS
 
 pytestmark = pytest.mark.cluster
+
+#: What glusterd says of its peers that has none.
+ALONE = system.Result(0, "<cliOutput><opRet>0</opRet><peerStatus/></cliOutput>", "")
 
 
 def test_the_entries_that_bricks_list_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +78,9 @@ def _answers(monkeypatch: pytest.MonkeyPatch, *refusals: str) -> list[int]:
     """glusterd refuses with these reasons, one after the other, and then does what it is told; counts the attempts."""
     asked = [0]
 
-    def run(*_: object, **__: object) -> system.Result:
+    def run(line: Sequence[str], **_: object) -> system.Result:
+        if "peer" in line:
+            return ALONE
         asked[0] += 1
         if asked[0] > len(refusals):
             return system.Result(0, "<cliOutput><opRet>0</opRet></cliOutput>", "")
@@ -117,8 +123,20 @@ def test_what_a_member_took_no_part_in_is_not_just_said_again(monkeypatch: pytes
     assert asked == [2]
 
 
+def test_nothing_is_changed_while_a_member_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looked at when it is its turn: glusterd would go on without the member, and never tell it."""
+    busy = "Another transaction is in progress for data. Please try again after some time."
+    asked = _answers(monkeypatch, busy)
+    looks = iter([True, False])
+    monkeypatch.setattr(gluster, "peers", lambda: [gluster.Peer(UUIDS[1], gluster.IN_CLUSTER, next(looks))])
+    with pytest.raises(AwayError, match="`gluster volume set data` has to wait: a member is not connected"):
+        gluster.change("volume", "set", "data", "client.ssl", "on")
+    assert asked == [1]
+
+
 def test_a_command_that_was_not_answered_in_time_may_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(system, "run", lambda *_, **__: system.Result(1, "Error : Request timed out\n", ""))
+    late = system.Result(1, "Error : Request timed out\n", "")
+    monkeypatch.setattr(system, "run", lambda line, **_: ALONE if "peer" in line else late)
     with pytest.raises(AwayError, match="`gluster volume set data` gave no answer: Error : Request timed out"):
         gluster.change("volume", "set", "data", "client.ssl", "on")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
-from collections.abc import ItemsView
+from collections.abc import Callable, ItemsView
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +131,49 @@ def test_nothing_is_healed_until_every_client_knows_the_bricks_that_came(
     assert stand_in.changes[-1][1] == "add-brick"
 
 
+def test_what_a_member_missed_of_the_options_is_set_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was away for the moment in which the change began, and back before its end."""
+    wanted = options.wanted(cluster(5)) | fresh.note([])
+    grown = replace(there(5), options=wanted)
+    stand_in = Glusterd(monkeypatch, grown, 5)
+    stand_in.views["10.77.0.14"] = replace(grown, options=wanted | {"auth.ssl-allow": "storage-1"})
+    volume.apply(NODE, cluster(5), directories(5))
+    assert stand_in.changes == [("volume", "set", "data", "auth.ssl-allow", wanted["auth.ssl-allow"])]
+
+
+@pytest.mark.parametrize("knows", [None, there(3)])
+def test_a_member_that_missed_a_change_of_the_bricks_is_named(
+    monkeypatch: pytest.MonkeyPatch, knows: Volume | None
+) -> None:
+    stand_in = Glusterd(monkeypatch, there(5), 5)
+    stand_in.views["10.77.0.14"] = knows
+
+    def steadily(work: Callable[[], object]) -> object:
+        return work()
+
+    monkeypatch.setattr(volume, "steadily", steadily)
+    with pytest.raises(AwayError, match="storage-4 does not know the volume as this node does; if that stays so, `sys"):
+        volume.apply(NODE, cluster(5), directories(5))
+    assert stand_in.changes == []
+
+
+def test_healing_does_not_begin_before_all_members_have_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = Glusterd(monkeypatch, there(3), 5)
+    failing = Failing(monkeypatch, stand_in, there(5), "")
+    missed = replace(there(5), options={})
+
+    def known(_: str, of: str | None = None) -> Volume | None:
+        # The fifth misses what is set first.
+        return missed if of == "10.77.0.15" and len(stand_in.changes) == 2 else stand_in.present
+
+    monkeypatch.setattr(gluster, "volume", known)
+    volume.apply(NODE, cluster(5), directories(5))
+    verbs = [words[1] for words in stand_in.changes]
+    assert verbs == ["set", "add-brick", "set", "set", "set"]
+    assert set_by(stand_in.changes[0]) <= set_by(stand_in.changes[2])
+    assert failing.told == [[brick.name for brick in bricks(5)[3:]]]
+
+
 def set_by(words: tuple[str, ...]) -> ItemsView[str, str]:
     """The options that a `volume set` sets."""
     assert words[:3] == ("volume", "set", "data")
@@ -152,15 +195,16 @@ class Failing:
         self.restarts += 1
 
     def change(self, *words: str) -> None:
+        self.stand_in.change(*words)
         present = self.stand_in.present
         assert present is not None
-        self.stand_in.changes.append(words)
-        if words[1] == "set":
-            self.stand_in.present = replace(present, options=present.options | dict(set_by(words)))
-        elif words[1] in {"add-brick", "replace-brick"} and self.where:
+        if words[1] in {"add-brick", "replace-brick"}:
             where, self.where = self.where, ""
             self.stand_in.present = replace(self.after, options=present.options)
-            raise gluster.RefusedError(f"`gluster volume {words[1]}` was refused: Commit failed on {where}. Please …")
+            if where:
+                raise gluster.RefusedError(
+                    f"`gluster volume {words[1]}` was refused: Commit failed on {where}. Please …"
+                )
 
 
 def test_bricks_whose_coming_failed_on_their_member_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,14 +111,14 @@ def watched(
         if len(slept) >= looks:
             raise Stop
 
-    def change(*arguments: str) -> None:
+    def ask(*arguments: str) -> None:
         asked.append(" ".join(arguments))
         if len(asked) == 1:
             raise NodeError("Another transaction is in progress.")
 
     monkeypatch.setattr("storage_node.cluster.watch.time.sleep", sleep)
     monkeypatch.setattr(gluster, "volume", lambda _: volume)
-    monkeypatch.setattr(gluster, "change", change)
+    monkeypatch.setattr(gluster, "ask", ask)
     with pytest.raises(Stop):
         watch.run(paths)
     return asked, slept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,8 @@ class Glusterd:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, present: Volume | None, count: int = 3) -> None:
         self.present, self.changes, self.asked = present, list[tuple[str, ...]](), 0
+        # What a member knows otherwise, by its address.
+        self.views = dict[str, Volume | None]()
         self.healers = {UUIDS[i]: True for i in range(count)}
         # Each node's NFS server and mount.
         self.clients = {brick.name: Counter({each.address: 2 for each in bricks(count)}) for brick in bricks(count)}
@@ -29,7 +32,7 @@ class Glusterd:
         answers: dict[str, Callable[..., object]] = {
             "peers": peers,
             "volume": self.volume,
-            "change": lambda *words: self.changes.append(words),
+            "change": self.change,
             "heals": lambda _: self.heals,
             "listed": lambda _: {heal.brick: heal.pending or 0 for heal in self.heals},
             "running": lambda _: Running({brick.name: True for brick in bricks(count)}, self.healers),
@@ -39,9 +42,17 @@ class Glusterd:
             monkeypatch.setattr(gluster, name, answer)
         monkeypatch.setattr("time.sleep", lambda _: None)
 
-    def volume(self, _: str) -> Volume | None:
+    def volume(self, _: str, of: str | None = None) -> Volume | None:
+        if of is not None:
+            return self.views.get(of, self.present)
         self.asked += 1
         return self.present
+
+    def change(self, *words: str) -> None:
+        self.changes.append(words)
+        if words[1] == "set" and self.present is not None:
+            options = dict(zip(words[3::2], words[4::2], strict=True))
+            self.present = replace(self.present, options=self.present.options | options)
 
     def said(self, verb: str) -> tuple[str, ...] | None:
         return next((words for words in self.changes if words[1] == verb), None)
