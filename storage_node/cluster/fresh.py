@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from storage_node import system
+from storage_node.cluster import glusterd
 from storage_node.cluster.gluster import Brick, Volume
 from storage_node.cluster.options import VOLUME
 from storage_node.errors import AwayError
@@ -51,7 +52,7 @@ def noted(volume: Volume) -> list[Brick]:
 def is_noted(paths: Paths) -> bool:
     """Whether a change is under way, by this node's copy of the volume's description; glusterd is not asked."""
     try:
-        lines = paths.at(f"/var/lib/glusterd/vols/{VOLUME}/info").read_text().splitlines()
+        lines = glusterd.home(paths, f"vols/{VOLUME}/info").read_text().splitlines()
     except FileNotFoundError:
         return False
     known = dict(line.partition("=")[::2] for line in lines)
@@ -73,7 +74,7 @@ def tell(paths: Paths, bricks: Sequence[Brick]) -> None:
 
 def _clients(paths: Paths) -> dict[str, str]:
     """What the volume's clients call each brick, by the brick's name."""
-    lines = paths.at(f"/var/lib/glusterd/vols/{VOLUME}/trusted-{VOLUME}.tcp-fuse.vol").read_text().splitlines()
+    lines = glusterd.home(paths, f"vols/{VOLUME}/trusted-{VOLUME}.tcp-fuse.vol").read_text().splitlines()
     found: dict[str, str] = {}
     client, known = "", dict[str, str]()
     for words in map(str.split, lines):

@@ -72,9 +72,9 @@ def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credential
     changed |= atomic.write(paths.at("/etc/ssl/glusterfs.key"), f"{credentials.private_key}\n", 0o600)
     changed |= atomic.write(paths.at("/etc/ssl/glusterfs.pem"), f"{credentials.certificate}\n")
     changed |= atomic.write(paths.at("/etc/ssl/glusterfs.ca"), f"{credentials.authority}\n")
-    changed |= atomic.write(_home(paths, "secure-access"), "")
+    changed |= atomic.write(home(paths, "secure-access"), "")
     for member in cluster.others(name):
-        peer = _home(paths, f"peers/{member.id}")
+        peer = home(paths, f"peers/{member.id}")
         # One that glusterd has written itself may know more names of the peer.
         if not peer.exists() or f"={member.address}\n" not in peer.read_text():
             changed |= atomic.write(peer, f"uuid={member.id}\nstate=3\nhostname1={member.address}\n", 0o600)
@@ -83,12 +83,12 @@ def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credential
 
 
 def _identity(paths: Paths, identity: str) -> bool:
-    info = _home(paths, "glusterd.info")
+    info = home(paths, "glusterd.info")
     if info.exists():
         present = dict(line.split("=", 1) for line in info.read_text().splitlines() if "=" in line)
         if present.get("UUID") == identity:
             return False
-        if any(_home(paths, "vols").glob("*/info")):
+        if any(home(paths, "vols").glob("*/info")):
             raise NodeError(
                 f"This node is already a member of another GlusterFS cluster, as {present.get('UUID')}, and has "
                 "volumes of it; it was left untouched. Give the stack a machine of its own."
@@ -111,5 +111,6 @@ def _have(verb: str) -> None:
     system.must(["systemctl", verb, SERVICE], f"{verb.capitalize()}ing glusterd, the GlusterFS service,")
 
 
-def _home(paths: Paths, name: str) -> Path:
+def home(paths: Paths, name: str) -> Path:
+    """Where glusterd keeps what it knows, under its own names."""
     return paths.at(f"/var/lib/glusterd/{name}")

@@ -25,6 +25,7 @@ from storage_node.paths import Paths
 STUCK_SECONDS = 20.0
 # A mount that does not answer is asked again the next time.
 TOUCH_SECONDS = 20.0
+_CONNECTIONS = ("ss", "--no-header", "--tcp", "--numeric", "--processes", "state", "established")
 _GANESHA = "ganesha.nfsd"
 _FUSE = "glusterfs"
 # glusterd's port, to which a client may have several connections at any time.
@@ -68,13 +69,10 @@ class Keeper:
             system.run(["stat", "--file-system", str(self._paths.data)], timeout=TOUCH_SECONDS)
         for pid, name in lagging.items():
             if name == _GANESHA and now - self._since[pid] >= STUCK_SECONDS:
-                print("The NFS server keeps to bricks that there were before; it is started anew.", file=sys.stderr)
-                sys.stderr.flush()
+                words = "The NFS server keeps to bricks that there were before; it is started anew."
+                print(words, file=sys.stderr, flush=True)
                 services.renew_unit(self._paths, ganesha.SERVICE)
                 del self._since[pid]
-
-
-_CONNECTIONS = ["ss", "--no-header", "--tcp", "--numeric", "--processes", "state", "established"]
 
 
 def doubled(connections: Iterable[str]) -> dict[int, str]:

@@ -111,12 +111,11 @@ def wait_for_end(paths: Paths, meanwhile: Callable[[], None]) -> None:
                     return
                 opened.callback(os.close, descriptor)
                 poll.register(descriptor, select.POLLIN)
-            if poll.poll(CLIENTS_SECONDS * 1000):
-                continue
-        try:
-            meanwhile()
-        except NodeError as error:
-            print(error, file=sys.stderr, flush=True)
+            while not poll.poll(CLIENTS_SECONDS * 1000):
+                try:
+                    meanwhile()
+                except NodeError as error:
+                    print(error, file=sys.stderr, flush=True)
 
 
 def processes(paths: Paths) -> dict[str, int]:

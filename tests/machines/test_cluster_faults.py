@@ -173,31 +173,28 @@ def test_a_node_whose_kernel_dies_starts_anew(cluster: Cluster, kept: Writer) ->
     assert kept.failed == []
 
 
-# A shell that goes round many small files, and notes each that it may not read.
+# Goes round many small files, and notes each that it may not read.
 _READER = """\
-mkdir -p /opt/backup/shop/small && cd /opt/backup/shop/small
+mkdir -p /opt/backup/shop/small && cd /opt/backup/shop/small || exit
 for i in $(seq 60); do echo $i >$i && chmod 400 $i; done
-cat >/root/reader.sh <<'END'
-while [ ! -e /root/stop ]; do
+while true; do
     for i in $(seq 60); do
-        { read -r text <$i && [ "$text" = $i ]; } 2>/dev/null || echo $i >>/root/refused
+        { read -r text <$i && [ "$text" = $i ]; } 2>/dev/null || echo $i >>/run/reader/refused
     done
-    echo round >>/root/rounds
+    echo round >>/run/reader/rounds
 done
-END
-rm -f /root/stop /root/refused /root/rounds
 """
 
 
 @contextmanager
 def always_readable(addon: Addon) -> Iterator[None]:
     """What the application has may be read by it at any moment of the block."""
-    addon.machine.run(_READER)
-    addon.machine.run("cd /opt/backup/shop/small && nohup bash /root/reader.sh >/dev/null 2>&1 &")
+    addon.machine.put("/run/reader/reader.sh", _READER)
+    addon.machine.run("touch /run/reader/refused && systemd-run -q --unit reader bash /run/reader/reader.sh")
     yield
-    addon.machine.run("touch /root/stop; while pgrep --full reader.sh; do sleep 1; done; rm -r /opt/backup/shop/small")
-    assert addon.machine.attempt("cat /root/refused").output == ""
-    assert int(addon.machine.run("wc -l </root/rounds")) > 5
+    addon.machine.run("systemctl stop reader && rm -r /opt/backup/shop/small")
+    assert addon.machine.run("cat /run/reader/refused") == ""
+    assert int(addon.machine.run("wc -l </run/reader/rounds")) > 5
 
 
 def test_a_brick_that_the_others_take_for_whole_is_filled(cluster: Cluster, addon: Addon) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, ItemsView
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from storage_node.cluster import gluster
 from storage_node.cluster.gluster import Brick, Heal, Peer, Running, Volume
+from storage_node.paths import Paths
 from tests.storage_node.nodes import UUIDS
+
+#: A node without a brick of its own.
+NODE = Paths(Path("/nonexistent"))
 
 
 class Glusterd:
@@ -51,8 +56,7 @@ class Glusterd:
     def change(self, *words: str) -> None:
         self.changes.append(words)
         if words[1] == "set" and self.present is not None:
-            options = dict(zip(words[3::2], words[4::2], strict=True))
-            self.present = replace(self.present, options=self.present.options | options)
+            self.present = replace(self.present, options=self.present.options | dict(set_by(words)))
 
     def said(self, verb: str) -> tuple[str, ...] | None:
         return next((words for words in self.changes if words[1] == verb), None)
@@ -65,3 +69,13 @@ def bricks(count: int) -> list[Brick]:
 def there(count: int, layout: str = "replicated", **paths: str) -> Volume:
     found = [Brick(b.member, b.address, paths.get(f"b{i}", b.path)) for i, b in enumerate(bricks(count))]
     return Volume(True, layout, 0, tuple(found), {})
+
+
+def directories(count: int) -> dict[str, str]:
+    return {f"storage-{i + 1}": f"/brick/brick-{i}" for i in range(count)}
+
+
+def set_by(words: tuple[str, ...]) -> ItemsView[str, str]:
+    """The options that a `volume set` sets."""
+    assert words[:3] == ("volume", "set", "data")
+    return dict(zip(words[3::2], words[4::2], strict=True)).items()

@@ -1,0 +1,170 @@
+"""Bricks that come new into the volume: noted before, told of, and filled when everybody knows them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from storage_node import system
+from storage_node.cluster import fresh, gluster, glusterd, volume
+from storage_node.cluster.gluster import Volume
+from storage_node.errors import AwayError, NodeError
+from storage_node.paths import Paths
+from tests.storage_node.nodes import cluster
+from tests.storage_node.volumes import NODE, Glusterd, bricks, directories, set_by, there
+
+pytestmark = pytest.mark.cluster
+
+
+class Failing:
+    """glusterd that takes a change up, and fails at its end on the member that is named."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, stand_in: Glusterd, after: Volume, where: str) -> None:
+        self.stand_in, self.after, self.where = stand_in, after, where
+        self.told: list[list[str]] = []
+        self.restarts = 0
+        monkeypatch.setattr(gluster, "change", self.change)
+        monkeypatch.setattr(glusterd, "restart", self.restart)
+        monkeypatch.setattr(fresh, "tell", lambda _, fresh: self.told.append([brick.name for brick in fresh]))
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+    def change(self, *words: str) -> None:
+        self.stand_in.change(*words)
+        present = self.stand_in.present
+        assert present is not None
+        if words[1] in {"add-brick", "replace-brick"}:
+            where, self.where = self.where, ""
+            self.stand_in.present = replace(self.after, options=present.options)
+            if where:
+                raise gluster.RefusedError(
+                    f"`gluster volume {words[1]}` was refused: Commit failed on {where}. Please …"
+                )
+
+
+def test_growth_adds_the_new_members_bricks_as_further_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = Glusterd(monkeypatch, there(3), 5)
+    volume.apply(NODE, cluster(5), directories(5))
+    words = stand_in.said("add-brick")
+    assert words is not None
+    assert words[3:] == ("replica", "5", "10.77.0.14:/brick/brick-3", "10.77.0.15:/brick/brick-4")
+    # Which bricks come is known from before until they are there.
+    assert [words[1] for words in stand_in.changes] == ["set", "add-brick", "set"]
+    assert fresh.note(bricks(5)[3:]).items() <= set_by(stand_in.changes[0])
+    assert set_by(stand_in.changes[2]) == {"user.storage-node-fresh": "none", "cluster.self-heal-daemon": "on"}.items()
+
+
+def test_nothing_is_healed_until_every_client_knows_the_bricks_that_came(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in = Glusterd(monkeypatch, there(3), 5)
+    current = stand_in.clients
+    old = {brick.name: current[brick.name] + Counter({"10.77.0.12": 1}) for brick in bricks(3)}
+    without = {name: clients for name, clients in current.items() if name != bricks(5)[4].name}
+    seen = iter([without, current | old, current])
+
+    def clients(_: str) -> dict[str, Counter[str]]:
+        # Held back from before the bricks came.
+        assert ("cluster.self-heal-daemon", "off") in set_by(stand_in.changes[0])
+        assert stand_in.changes[-1][1] == "add-brick"
+        return next(seen)
+
+    monkeypatch.setattr(gluster, "clients", clients)
+    volume.apply(NODE, cluster(5), directories(5))
+    assert ("cluster.self-heal-daemon", "on") in set_by(stand_in.changes[-1])
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        "The brick 10.77.0.15:/brick/brick-4 does not say yet who its clients are",
+        "The clients on 10.77.0.12 do not all know the whole volume yet: 3 are connected to 10.77.0.11:/brick/brick-0, "
+        "and 2 to 10.77.0.14:/brick/brick-3",
+    ]
+    stand_in.present = there(3)
+    stand_in.changes.clear()
+    stuck = current | old
+    monkeypatch.setattr(gluster, "clients", lambda _: stuck)
+    monkeypatch.setattr(volume, "KNOWN_SECONDS", -1.0)
+    with pytest.raises(
+        NodeError, match=r"on 10\.77\.0\.12 do not all know .*; run `pulumi up` again, until then nothing"
+    ):
+        volume.apply(NODE, cluster(5), directories(5))
+    assert stand_in.changes[-1][1] == "add-brick"
+
+
+def test_healing_does_not_begin_before_all_members_have_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = Glusterd(monkeypatch, there(3), 5)
+    failing = Failing(monkeypatch, stand_in, there(5), "")
+    missed = replace(there(5), options={})
+
+    def known(_: str, of: str | None = None) -> Volume | None:
+        # The fifth misses what is set first.
+        return missed if of == "10.77.0.15" and len(stand_in.changes) == 2 else stand_in.present
+
+    monkeypatch.setattr(gluster, "volume", known)
+    volume.apply(NODE, cluster(5), directories(5))
+    verbs = [words[1] for words in stand_in.changes]
+    assert verbs == ["set", "add-brick", "set", "set", "set"]
+    assert set_by(stand_in.changes[0]) <= set_by(stand_in.changes[2])
+    assert failing.told == [[brick.name for brick in bricks(5)[3:]]]
+
+
+def test_bricks_whose_coming_failed_on_their_member_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = Glusterd(monkeypatch, there(3), 5)
+    failing = Failing(monkeypatch, stand_in, there(5), "10.77.0.15")
+    volume.apply(NODE, cluster(5), directories(5))
+    # The members that took the change up have it: it is not said again, and its description is made anew before.
+    assert [words[1] for words in stand_in.changes] == ["set", "add-brick", "set", "set", "set"]
+    assert fresh.note(bricks(5)[3:]).items() <= set_by(stand_in.changes[2])
+    assert stand_in.changes[3] == ("volume", "set", "data", "auth.allow", "*")
+    assert failing.told == [["10.77.0.14:/brick/brick-3", "10.77.0.15:/brick/brick-4"]]
+    assert fresh.note([]).items() == set_by(stand_in.changes[4])
+    assert failing.restarts == 0
+    volume.apply(NODE, cluster(5), directories(5))
+    assert len(failing.told) == 1
+
+
+def test_a_change_that_failed_on_this_very_node_is_forgotten_and_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = there(3, b0="/brick/brick-lost")
+    stand_in = Glusterd(monkeypatch, before)
+    failing = Failing(monkeypatch, stand_in, before, "localhost")
+    volume.apply(NODE, cluster(), directories(3))
+    assert failing.restarts == 1
+    assert [words[1] for words in stand_in.changes].count("replace-brick") == 2
+    # The brick was never in the volume before the change that succeeded, which told of it itself.
+    assert failing.told == []
+
+
+def test_the_volume_s_clients_are_known_by_their_bricks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    described = tmp_path / "var/lib/glusterd/vols/data/trusted-data.tcp-fuse.vol"
+    described.parent.mkdir(parents=True)
+    described.write_text(
+        "volume data-client-0\n    type protocol/client\n    option remote-subvolume /brick/brick-0\n"
+        "    option remote-host 10.77.0.11\n    option ping-timeout 20\nend-volume\n\n"
+        "volume data-client-5\n    type protocol/client\n    option remote-subvolume /brick/brick-1\n"
+        "    option remote-host 10.77.0.12\nend-volume\n\n"
+        "volume data-replicate-0\n    type cluster/replicate\n    option use-compound-fops off\n"
+        "    subvolumes data-client-0 data-client-5\nend-volume\n"
+    )
+    attempts: list[tuple[object, str, bytes]] = []
+
+    def setxattr(path: Path, attribute: str, value: bytes) -> None:
+        attempts.append((path, attribute, value))
+        if len(attempts) == 1:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    lines: list[list[str]] = []
+    monkeypatch.setattr(system, "must", lambda line, _: lines.append(line))
+    monkeypatch.setattr(system, "run", lines.append)
+    monkeypatch.setattr("os.setxattr", setxattr)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    fresh.tell(Paths(tmp_path), bricks(2)[1:])
+    # Told once the volume took it.
+    assert attempts == [(tmp_path / "run/storage-node-fresh", "trusted.replace-brick", b"data-client-5")] * 2
+    # What an attempt that was killed left there goes first.
+    assert [line[0] for line in lines] == ["umount", "glusterfs", "umount"]
+    with pytest.raises(AwayError, match=r"does not have the brick 10\.77\.0\.13:/brick/brick-2 yet"):
+        fresh.tell(Paths(tmp_path), bricks(3)[2:])
