@@ -7,7 +7,8 @@ SHELL := /bin/bash
 STACK ?= dev
 PYTHON := .venv/bin/python
 export STACK
-# As it was given: a command for a node may hold anything that a shell reads.
+# As it was given: a command for a node may hold anything that a shell reads, and make would read what follows a $.
+override CMD := $(value CMD)
 export CMD
 
 # Everything below runs in the environment that `. ./activate` gives to a person's shell.

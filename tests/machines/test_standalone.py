@@ -63,8 +63,8 @@ def test_status_says_what_the_node_says(standalone: Project) -> None:
 
 
 def test_make_ssh_runs_a_command_on_the_node(standalone: Project) -> None:
-    said = standalone.make("ssh", NODE="storage-1", CMD="cd /data && hostname; pwd").stdout
-    assert said.split()[-2:] == ["storage-1", "/data"]
+    said = standalone.make("ssh", NODE="storage-1", CMD="cd /data && hostname; echo $PWD $(id -u)").stdout
+    assert said.split()[-3:] == ["storage-1", "/data", "0"]
 
 
 def test_the_addons_whole_flow_holds(standalone: Project) -> None:
