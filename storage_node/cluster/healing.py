@@ -31,7 +31,7 @@ def counts(paths: Paths, layout: str) -> dict[str, int]:
     return gluster.listed(VOLUME) if layout == "replicated" else {"": brick.listed(paths)}
 
 
-def look(paths: Paths, layout: str, own: str) -> list[Heal]:
+def look(paths: Paths, layout: str, own: str = "") -> list[Heal]:
     """What is left, by brick; ``own`` is the name of this node's. Many entries are counted, and no more is told."""
     found = counts(paths, layout)
     if max(found.values(), default=0) > FEW_ENTRIES:
@@ -39,16 +39,19 @@ def look(paths: Paths, layout: str, own: str) -> list[Heal]:
     return gluster.heals(VOLUME)
 
 
-def await_healed(heals: Callable[[], list[Heal]], listed: Callable[[], int]) -> int:
-    """Waits until nothing is left to be healed and returns how many entries there were at most.
+def await_healed(look: Callable[[], list[Heal]]) -> int:
+    """Waits until ``look`` finds nothing left to be healed; returns how many entries it found at most.
 
-    ``heals`` looks at each entry, ``listed`` counts them. Raises NodeError when healing stands still, or when copies
-    contradict each other.
+    Raises NodeError when healing stands still, or when copies contradict each other.
     """
     most, least, moved = 0, None, time.monotonic()
     clean = 0
     while clean < 2:
-        left, away = _left(heals, listed)
+        try:
+            left, away = _left(look())
+        except AwayError:
+            # Bricks with much to do take long to look at what is written just now; there is more to wait for.
+            left, away = 1 if least is None else max(least, 1), []
         most = max(most, left)
         if least is None or left < least:
             least, moved = left, time.monotonic()
@@ -65,22 +68,15 @@ def await_healed(heals: Callable[[], list[Heal]], listed: Callable[[], int]) -> 
     return most
 
 
-def _left(heals: Callable[[], list[Heal]], listed: Callable[[], int]) -> tuple[int, list[str]]:
+def _left(heals: list[Heal]) -> tuple[int, list[str]]:
     """How many entries are left to be healed, and which bricks cannot be asked."""
-    if (many := listed()) > FEW_ENTRIES:
-        return many, []
-    try:
-        found = heals()
-    except AwayError:
-        # Bricks with much to do take long to look at what is written just now; there is more to wait for.
-        return max(many, 1), []
-    torn = sum(heal.split_brain or 0 for heal in found)
+    torn = sum(heal.split_brain or 0 for heal in heals)
     if torn:
         raise NodeError(
             f"{torn} entries of the volume contradict each other on its bricks (split brain); see "
             f"`gluster volume heal {VOLUME} info split-brain` on a node, and docs/operations.md."
         )
-    return max((heal.pending or 0 for heal in found), default=0), [heal.brick for heal in found if heal.pending is None]
+    return max((heal.pending or 0 for heal in heals), default=0), [heal.brick for heal in heals if heal.pending is None]
 
 
 def _tell(left: int, away: list[str]) -> None:

@@ -58,7 +58,7 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
             partial(graph.outdated, wanted), KNOWN_SECONDS, then="run `pulumi up` again, until then nothing is healed"
         )
         gluster.change("volume", "set", VOLUME, *gluster.arguments_of(fresh.note([])))
-    healed = _await_healed(paths, cluster) if found else 0
+    healed = healing.await_healed(partial(healing.look, paths, cluster.layout)) if found else 0
     return {
         "volume": VOLUME,
         "created": found is None,
@@ -255,9 +255,3 @@ def _await_bricks(wanted: list[Brick]) -> None:
         return f"These bricks are not running: {', '.join(down)}" if down else None
 
     until(missing, BRICKS_SECONDS)
-
-
-def _await_healed(paths: Paths, cluster: Cluster) -> int:
-    return healing.await_healed(
-        lambda: gluster.heals(VOLUME), lambda: max(healing.counts(paths, cluster.layout).values(), default=0)
-    )

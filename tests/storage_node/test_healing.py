@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,18 +29,22 @@ def test_healing_is_over_when_no_brick_is_away_and_nothing_is_left(monkeypatch: 
     monkeypatch.setattr("time.sleep", lambda _: None)
     seen = iter([[Heal("a", 7, 0), Heal("b", None, 0)], [Heal("a", 7, 0), Heal("b", 0, 0)]])
     clean = [Heal("a", 0, 0), Heal("b", 0, 0)]
-    assert healing.await_healed(lambda: next(seen, clean), lambda: 0) == 7
+    assert healing.await_healed(lambda: next(seen, clean)) == 7
 
 
-def test_many_entries_are_counted_and_only_the_last_few_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_entries_are_counted_and_only_the_last_few_looked_at(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     counts, looked = iter([400, 21, 20]), list[bool]()
 
-    def heals() -> list[Heal]:
+    def heals(_: str) -> list[Heal]:
         looked.append(True)
         return [Heal("a", 3 if len(looked) == 1 else 0, 0)]
 
-    assert healing.await_healed(heals, lambda: next(counts, 0)) == 400
+    monkeypatch.setattr(gluster, "listed", lambda _: {"a": next(counts, 0)})
+    monkeypatch.setattr(gluster, "heals", heals)
+    assert healing.await_healed(partial(healing.look, Paths(tmp_path), "replicated")) == 400
     assert len(looked) == 3
 
 
@@ -47,19 +52,19 @@ def test_entries_that_cannot_be_looked_at_in_time_are_still_to_be_healed(monkeyp
     monkeypatch.setattr("time.sleep", lambda _: None)
     looked = list[bool]()
 
-    def heals() -> list[Heal]:
+    def look() -> list[Heal]:
         looked.append(True)
         if len(looked) < 3:
             raise AwayError("`gluster volume heal data` did not end within 240 s.")
         return [Heal("a", 0, 0)]
 
-    assert healing.await_healed(heals, lambda: 0) == 1
+    assert healing.await_healed(look) == 1
     assert len(looked) == 4
 
 
 def test_copies_that_contradict_each_other_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NodeError, match="2 entries of the volume contradict each other"):
-        healing.await_healed(lambda: [Heal("a", 2, 2)], lambda: 0)
+        healing.await_healed(lambda: [Heal("a", 2, 2)])
 
 
 def test_many_entries_are_told_without_a_look_at_each(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
