@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from storage_node import mount, services
-from storage_node.cluster import brick, client, ganesha, glusterd, watch
+from storage_node.cluster import brick, client, ganesha, glusterd, names, watch
 from storage_node.cluster.membership import Cluster, Credentials
 from storage_node.floating import service as floating
 from storage_node.paths import Paths
@@ -27,6 +27,7 @@ def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credential
     watched = (paths.units / watch.SERVICE).exists()
     server, watcher = ganesha.configure(paths), watch.configure(paths)
     keeper = cluster.floating_address is not None and floating.configure(paths, credentials.secret)
+    names.configure(paths, cluster)
     restart = glusterd.configure(paths, name, cluster, credentials)
     if mounted or server or watcher or keeper or restart:
         services.reload_units(paths, units(cluster))

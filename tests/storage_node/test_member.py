@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from storage_node import firewall, mount, services, system
-from storage_node.cluster import brick, client, glusterd, member, membership
+from storage_node.cluster import brick, client, glusterd, member, membership, names
 from storage_node.errors import NodeError
 from storage_node.floating import service as floating
 from storage_node.paths import Paths
@@ -141,3 +141,17 @@ def test_a_node_of_another_cluster_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(NodeError, match="already a member of another GlusterFS cluster"):
         glusterd.configure(paths, "storage-1", cluster(), membership.credentials(SECRETS))
     assert UUIDS[6] in (home / "glusterd.info").read_text()
+
+
+def test_no_name_server_is_asked_for_a_members_name(tmp_path: Path) -> None:
+    hosts = tmp_path / "etc/hosts"
+    names.configure(Paths(tmp_path), cluster(3))
+    assert hosts.read_text().splitlines() == [
+        f"10.77.0.{number} 10.77.0.{number} # backup storage" for number in (11, 12, 13)
+    ]
+    # What is not ours stays, and what came of an earlier list goes.
+    hosts.write_text("127.0.0.1 localhost\n10.9.9.9 10.9.9.9 # backup storage\n")
+    names.configure(Paths(tmp_path), cluster(3))
+    lines = hosts.read_text().splitlines()
+    assert lines[0] == "127.0.0.1 localhost"
+    assert [line.split()[0] for line in lines[1:]] == ["10.77.0.11", "10.77.0.12", "10.77.0.13"]
