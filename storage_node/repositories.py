@@ -110,14 +110,21 @@ def _create(paths: Paths, repository: Repository, password: str) -> None:
 
 
 def _bring(draft: Path, target: Path, uid: int) -> None:
-    """Copies a new repository durably, its files and the directories that restic looks for."""
+    """Copies a new repository durably, its files and the directories that restic looks for.
+
+    Nobody sees it before it is renamed, so no file of it needs a name for the meantime, and its names are on the disk
+    when that one is: XFS keeps their order. On a volume of many nodes each act less is a round over all of them.
+    """
     for directory in (target, *(target / name for name in ("data", "index", "keys", "locks", "snapshots"))):
         directory.mkdir(mode=0o700)
         os.chown(directory, uid, uid)
     for source in sorted(path for path in draft.rglob("*") if path.is_file()):
-        copy = target / source.relative_to(draft)
-        atomic.write(copy, source.read_bytes(), 0o400)
-        os.chown(copy, uid, uid)
+        descriptor = os.open(target / source.relative_to(draft), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+        with os.fdopen(descriptor, "wb") as copy:
+            copy.write(source.read_bytes())
+            copy.flush()
+            os.fchown(descriptor, uid, uid)
+            os.fsync(descriptor)
 
 
 def _is_settled(paths: Paths, repository: Repository, password: str) -> bool:

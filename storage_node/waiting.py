@@ -10,8 +10,9 @@ from typing import TypeVar
 from storage_node.errors import AwayError, NodeError, from_os
 
 POLL_SECONDS = 0.5
-# Members that have too much to do lose sight of each other, now and then, until the first of them are done.
-AWAY_SECONDS = 900.0
+# Members that have too much to do lose sight of each other, now and then, until the first of them are done; to ask one
+# that does not answer takes two minutes by itself.
+AWAY_SECONDS = 1800.0
 AWAY_POLL_SECONDS = 2.0
 
 _Result = TypeVar("_Result")

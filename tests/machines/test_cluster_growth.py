@@ -92,7 +92,9 @@ def test_nodes_are_added_and_then_more_may_be_lost(cluster: Cluster, addon: Addo
     cluster.project.usual["nodes"] = count
     cluster.project.configure()
     serving = cluster.holder()
-    with Writer(addon) as writer, held_to_the_bricks_there_are(cluster, serving):
+    # What is kept for good has to be copied to each node that comes, and is: that takes as long as there is of it.
+    addon.rotate(keep_last=3)
+    with Writer(addon, rests=True) as writer, held_to_the_bricks_there_are(cluster, serving):
         writer.in_the_middle()
         cluster.project.make("up")
         # It would have gone on writing to them alone.
@@ -106,7 +108,7 @@ def test_nodes_are_added_and_then_more_may_be_lost(cluster: Cluster, addon: Addo
         assert [brick["online"] for brick in node["cluster"]["bricks"]] == [True] * count
     # The oldest go, so that what is left has to have been filled.
     lost = cluster.nodes[: count // 2]
-    with Writer(addon) as writer:
+    with Writer(addon, rests=True) as writer:
         writer.in_the_middle()
         for node in lost:
             cluster.machine(node).kill()
