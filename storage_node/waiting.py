@@ -10,6 +10,9 @@ from typing import TypeVar
 from storage_node.errors import AwayError, NodeError, from_os
 
 POLL_SECONDS = 0.5
+# What is waited for long is asked for less often, by a tenth of the time that it has been waited for: to ask takes the
+# processors that the wait is for, and some of it keeps every member of a cluster from all else meanwhile.
+POLL_SECONDS_MOST = 5.0
 # Members that have too much to do lose sight of each other, now and then, until the first of them are done; to ask one
 # that does not answer takes two minutes by itself.
 AWAY_SECONDS = 1800.0
@@ -24,18 +27,19 @@ def until(missing: Callable[[], str | None], seconds: float, poll: float = POLL_
     Raises NodeError with what it said last, and with what to do ``then``, when that takes longer than ``seconds``. What
     it says is told on stderr whenever it changes: the operator's side shows it as progress.
     """
-    deadline: float | None = None
+    began: float | None = None
     told = ""
     while (what := missing()) is not None:
         # From when something was missing: to find nothing may itself have been long work.
-        if deadline is None:
-            deadline = time.monotonic() + seconds
-        if time.monotonic() > deadline:
+        if began is None:
+            began = time.monotonic()
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise NodeError(f"{what.rstrip('.')}; it was waited for for {seconds:.0f} s{then and f'; {then}'}.")
         if what != told:
             print(what, file=sys.stderr, flush=True)
             told = what
-        time.sleep(poll)
+        time.sleep(max(poll, min(waited / 10, POLL_SECONDS_MOST)))
 
 
 def steadily(work: Callable[[], _Result], seconds: float = AWAY_SECONDS, poll: float = AWAY_POLL_SECONDS) -> _Result:

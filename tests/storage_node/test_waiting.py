@@ -50,3 +50,22 @@ def test_what_trying_again_cannot_mend_is_not_tried_again(failure: Exception) ->
     with pytest.raises(type(failure)):
         waiting.steadily(work, poll=0)
     assert attempts == [failure]
+
+
+def test_what_is_waited_for_long_is_asked_for_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, pauses = 0.0, list[float]()
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        pauses.append(seconds)
+        now += seconds
+
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setattr("time.sleep", sleep)
+    with pytest.raises(NodeError, match=r"^Not yet; it was waited for for 200 s\.$"):
+        waiting.until(lambda: "Not yet.", 200.0)
+    assert pauses[0] == waiting.POLL_SECONDS
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == waiting.POLL_SECONDS_MOST
+    # So nothing is noticed later than by a tenth of what it took.
+    assert all(pause <= max(waiting.POLL_SECONDS, sum(pauses[:i]) / 10) for i, pause in enumerate(pauses))
