@@ -1,6 +1,5 @@
 """A running cluster of three with an application machine, as the figures of its use share it."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from demo.cluster import Cluster
 from demo.machines import application_machines
 from demo.shell import Shell
 from plan.addon import share
+from tests.machines.clusters import whole
 from tests.machines.conftest import ENVIRONMENTS
 from tests.project import Project, operator_shell
 
@@ -50,11 +50,7 @@ class Running:
 
     def await_whole(self) -> None:
         """Returns when every node finds the cluster healthy and healed."""
-        deadline = time.monotonic() + _WHOLE_SECONDS
-        while not (known := self.project.status())["healthy"]:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"The cluster is not whole after {_WHOLE_SECONDS:.0f} s: {known['nodes']}")
-            time.sleep(2)
+        whole(self.project, _WHOLE_SECONDS)
 
 
 @contextmanager

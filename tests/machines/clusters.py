@@ -124,20 +124,25 @@ class Cluster:
             assert time.monotonic() < deadline, json.dumps(known, indent=1)
             time.sleep(2)
 
-    def whole(self, seconds: float = WHOLE_SECONDS) -> dict[str, Any]:
+    def whole(self) -> dict[str, Any]:
         """The state of the cluster once every node finds it healthy and healed."""
-        deadline = time.monotonic() + seconds
-        while True:
-            began = time.monotonic()
-            known = self.project.status()
-            if known["healthy"]:
-                views = [node["cluster"] for node in known["nodes"].values()]
-                assert [(view["pendingHeals"], view["splitBrain"]) for view in views] == [(0, 0)] * len(self.nodes)
-                return known
-            now = time.monotonic()
-            assert now < deadline, json.dumps(known["nodes"], indent=1)
-            # Asking slows the healing down, and that of seven emulated nodes takes a minute.
-            time.sleep(max(10.0, now - began))
+        return whole(self.project)
+
+
+def whole(project: Project, seconds: float = WHOLE_SECONDS) -> dict[str, Any]:
+    """The state of a project's cluster once every node finds it healthy and healed."""
+    deadline = time.monotonic() + seconds
+    while True:
+        began = time.monotonic()
+        known = project.status()
+        if known["healthy"]:
+            views = [node["cluster"] for node in known["nodes"].values()]
+            assert [(view["pendingHeals"], view["splitBrain"]) for view in views] == [(0, 0)] * len(views)
+            return known
+        now = time.monotonic()
+        assert now < deadline, json.dumps(known["nodes"], indent=1)
+        # Asking slows the healing down, and that of seven emulated nodes takes a minute.
+        time.sleep(max(10.0, now - began))
 
 
 @contextmanager

@@ -1,10 +1,7 @@
 """A cluster of three real machines, end to end: formed, used, one node lost, one replaced for good."""
 
-import json
 import shutil
-import time
 from collections.abc import Iterator
-from typing import Any
 
 import jsonschema
 import pytest
@@ -16,6 +13,7 @@ from demo.cluster import Cluster
 from demo.machines import application_machines
 from demo.tree import Tree
 from plan.addon import share
+from tests.machines.clusters import whole
 from tests.machines.conftest import ENVIRONMENTS
 from tests.plan.test_addon import SCHEMA
 from tests.project import Project, connections
@@ -40,17 +38,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 def directory(project: Project) -> StackDirectory:
     return StackDirectory(project.root / ".state" / "local" / project.stack)
-
-
-def whole(project: Project, seconds: float = 900) -> dict[str, Any]:
-    """The state of the cluster once it is healthy."""
-    deadline = time.monotonic() + seconds
-    while True:
-        known = project.status()
-        if known["healthy"]:
-            return known
-        assert time.monotonic() < deadline, json.dumps(known["nodes"], indent=1)
-        time.sleep(2)
 
 
 def catalogue(project: Project, node: int) -> str:
