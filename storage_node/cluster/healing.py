@@ -51,7 +51,7 @@ def await_healed(look: Callable[[], list[Heal]]) -> int:
             left, away = _left(look())
         except AwayError:
             # Bricks with much to do take long to look at what is written just now; there is more to wait for.
-            left, away = 1 if least is None else max(least, 1), []
+            left, away = max(least or 0, 1), []
         most = max(most, left)
         if least is None or left < least:
             least, moved = left, time.monotonic()

@@ -126,7 +126,9 @@ class Cluster:
 
     def whole(self) -> dict[str, Any]:
         """The state of the cluster once every node finds it healthy and healed."""
-        return whole(self.project)
+        known = whole(self.project)
+        assert len(known["nodes"]) == len(self.nodes)
+        return known
 
 
 def whole(project: Project, seconds: float = WHOLE_SECONDS) -> dict[str, Any]:
