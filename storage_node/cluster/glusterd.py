@@ -20,8 +20,7 @@ SERVICE = "glusterd.service"
 _OPERATING_VERSION = 110000
 
 # How long another member's glusterd may take to answer before the connection to it is made anew. By default that is
-# ten minutes, and nothing else is done meanwhile. Seen in four of five growths, as members start side by side: a
-# connection that was there and took no request.
+# ten minutes, and nothing else is done meanwhile.
 _ANSWER_SECONDS = 60
 
 _SETTINGS = f"""\
@@ -30,9 +29,9 @@ volume management
     type mgmt/glusterd
     option working-directory /var/lib/glusterd
     option transport-type socket
-    option transport.socket.keepalive-time 3
+    option transport.socket.keepalive-time 7
     option transport.socket.keepalive-interval 1
-    option transport.socket.keepalive-count 5
+    option transport.socket.keepalive-count 3
     option transport.socket.read-fail-log off
     option transport.socket.listen-port {MANAGEMENT_PORT}
     option ping-timeout {_ANSWER_SECONDS}
@@ -42,6 +41,23 @@ volume management
 end-volume
 """
 
+# For the two programs that take TLS connections: glusterd, and the bricks, which have their environment from it. With
+# TLS 1.3 a server sends tickets, by which a session could be resumed, when the handshake is done. GlusterFS resumes
+# none, and its client (11.1, socket.c) writes its first request in one thread while another reads the tickets; OpenSSL
+# (3.5, ssl_init_wbio_buffer) puts a buffer in front of what is written for as long as it takes up a ticket, and throws
+# away what is in there: a connection that is there, and whose first request never left.
+_OPENSSL = """\
+# Written by storage-node.
+openssl_conf = gluster
+[gluster]
+ssl_conf = tls
+[tls]
+system_default = server
+[server]
+NumTickets = 0
+"""
+_OPENSSL_FILE = "/etc/glusterfs/openssl.cnf"
+
 # Debian's unit takes the bricks down with glusterd: they serve on while it is restarted.
 _DROP_IN = """\
 # Written by storage-node.
@@ -50,6 +66,7 @@ RequiresMountsFor={brick}
 StartLimitIntervalSec=0
 
 [Service]
+Environment=OPENSSL_CONF={openssl}
 KillMode=process
 Restart=always
 RestartSec=2
@@ -60,7 +77,10 @@ def files(paths: Paths) -> dict[Path, str]:
     """The configuration files without secrets."""
     return {
         paths.at("/etc/glusterfs/glusterd.vol"): _SETTINGS,
-        paths.units / "glusterd.service.d/backup-storage.conf": _DROP_IN.format(brick=paths.brick_mount),
+        paths.at(_OPENSSL_FILE): _OPENSSL,
+        paths.units / "glusterd.service.d/backup-storage.conf": _DROP_IN.format(
+            brick=paths.brick_mount, openssl=_OPENSSL_FILE
+        ),
     }
 
 

@@ -25,9 +25,10 @@ def wanted(cluster: Cluster) -> dict[str, str]:
         "server.ssl": "on",
         "auth.ssl-allow": ",".join(member.name for member in cluster.members),
         "network.ping-timeout": str(ANSWER_SECONDS),
-        # A brick keeps the locks of a client that died until it knows: as soon as the clients know of a dead brick.
+        # A brick keeps the locks of a client that died until it knows: as soon as the clients know of a dead brick. It
+        # asks no sooner than that takes: three clients of each member are connected to each brick, and idle for long.
         "server.tcp-user-timeout": str(SILENCE_SECONDS),
-        "server.keepalive-time": "3",
+        "server.keepalive-time": str(SILENCE_SECONDS - 1),
         "server.keepalive-interval": "1",
         "server.keepalive-count": "5",
         "client.tcp-user-timeout": str(SILENCE_SECONDS),

@@ -66,6 +66,21 @@ def test_every_brick_writes_names_before_it_acknowledges_them(cluster: Project) 
             assert "wsync" in operator.run("findmnt -n -o OPTIONS /brick").split(",")
 
 
+def test_no_server_of_the_volume_sends_session_tickets(cluster: Project) -> None:
+    """GlusterFS's clients lose what they write while they take one up; see storage_node/cluster/glusterd.py."""
+    proof = "-cert /etc/ssl/glusterfs.pem -key /etc/ssl/glusterfs.key -CAfile /etc/ssl/glusterfs.ca"
+    with cluster.operator(0) as operator:
+        bricks = "ss --no-header --tcp --listening --numeric --processes | grep '\"glusterfsd\"' | awk '{print $4}'"
+        ports = [line.rpartition(":")[2] for line in operator.run(bricks).split()]
+        assert ports
+        for port in ("24007", *ports):
+            # What it is sent is no request, so it ends the connection, and a ticket would have come by then.
+            line = f"echo nothing | openssl s_client -ign_eof -connect 10.77.0.11:{port} {proof} 2>&1 || true"
+            said = operator.run(line)
+            assert "Verify return code: 0" in said
+            assert "Session Ticket arrived" not in said
+
+
 def test_the_first_mount_of_an_environment_moves_and_the_others_are_the_nodes(cluster: Project) -> None:
     known = cluster.outputs()
     jsonschema.validate(known["addon"], SCHEMA)

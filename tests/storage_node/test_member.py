@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,10 @@ def test_glusterd_knows_all_members_and_tls_before_it_starts(tmp_path: Path) -> 
     assert (home / "glusterd.info").read_text().startswith(f"UUID={UUIDS[1]}\n")
     assert sorted(path.name for path in (home / "peers").iterdir()) == [UUIDS[0], UUIDS[2]]
     assert (home / "secure-access").exists()
+    service = (paths.units / "glusterd.service.d/backup-storage.conf").read_text()
+    found = re.search(r"^Environment=OPENSSL_CONF=(\S+)$", service, re.MULTILINE)
+    assert found
+    assert "NumTickets = 0" in paths.at(found[1]).read_text().splitlines()
     assert paths.at("/etc/ssl/glusterfs.key").stat().st_mode & 0o777 == 0o600
     assert glusterd.configure(paths, "storage-2", cluster(5), credentials)
 
