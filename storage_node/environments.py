@@ -42,7 +42,7 @@ def _apply(paths: Paths, spec: Environments, settings: Node) -> dict[str, Any]:
         _remove_leftovers(paths)
         gone = _withdraw(paths, spec.environments, problems)
         uids = _assign_users(paths, spec.environments)
-        outcomes = _settle(paths, spec.environments, uids, problems)
+        outcomes = _settle(paths, spec.environments, uids, problems, _workers(settings))
     shared = [
         Export(
             path=f"{paths.data_path}/{name}",
@@ -122,10 +122,20 @@ def _assign_users(paths: Paths, wanted: Mapping[str, Environment]) -> dict[str, 
     return uids
 
 
+def _workers(settings: Node) -> int:
+    """Deriving a key from a password is all CPU; on a volume as much time goes by waiting for the other members."""
+    processors = os.cpu_count() or 1
+    return processors * 2 if settings.cluster else processors
+
+
 def _settle(
-    paths: Paths, wanted: Mapping[str, Environment], uids: Mapping[str, int], problems: list[NodeError]
+    paths: Paths,
+    wanted: Mapping[str, Environment],
+    uids: Mapping[str, int],
+    problems: list[NodeError],
+    workers: int,
 ) -> dict[str, Outcome]:
-    """Settles every repository, several side by side: deriving a key from a password is all CPU."""
+    """Settles every repository, ``workers`` of them side by side."""
 
     def one(name: str) -> Outcome | NodeError:
         try:
@@ -135,7 +145,7 @@ def _settle(
         except OSError as error:
             return from_os(name, error)
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(max_workers=workers) as pool:
         results = dict(zip(sorted(wanted), pool.map(one, sorted(wanted)), strict=True))
     problems.extend(result for result in results.values() if isinstance(result, NodeError))
     return {name: result for name, result in results.items() if isinstance(result, Outcome)}

@@ -14,7 +14,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from storage_node import atomic, system
@@ -24,11 +24,11 @@ from storage_node.floating import interface
 from storage_node.floating.lease import LEASE_SECONDS, RENEW_SECONDS, Candidate, Voter
 from storage_node.floating.message import CLAIM, DENY, GRANT, LARGEST_BYTES, RELEASE, Message, Reader, pack
 
-# How often it looks at its clock when it hears nothing.
-TICK_SECONDS = 0.25
+# So much later than it is due something may be done, by chance: members that are free to ask at once do not all ask.
+SPREAD_SECONDS = 0.25
 # A round of asking that has not won by then is given back, so that another's may.
 ROUND_SECONDS = 0.8
-# The NFS server is looked at this often, and counts as dead after so many failures in a row.
+# The holder's NFS server is looked at this often, and counts as dead after so many failures in a row.
 HEALTH_SECONDS = 2.0
 HEALTH_FAILURES = 3
 # How often after taking the address over it is announced: a frame may be lost, and caches differ.
@@ -57,7 +57,7 @@ class Keeper:
         self._put_until = 0.0
         self._to_announce = 0
         self._next_ask = self._next_health = 0.0
-        self._failures = HEALTH_FAILURES
+        self._failures = 0
         self._stopping = False
         # Looked at once more when it begins: the cluster may have grown since it was read.
         self._grown = True
@@ -75,20 +75,23 @@ class Keeper:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._grow)
-        try:
-            # One that an earlier keeper left is not ours until it is won again.
-            interface.take_off(self._address, self._index)
-            while not self._stopping:
-                if self._grown:
-                    self._grown = False
-                    cluster = load()
-                    self.follow(cluster)
-                    note(cluster)
-                select.select([self._socket], [], [], TICK_SECONDS)
-                self._receive()
-                self._tick()
-        finally:
-            self._let_go()
+        with _signals() as signalled:
+            try:
+                # One that an earlier keeper left is not ours until it is won again.
+                interface.take_off(self._address, self._index)
+                while not self._stopping:
+                    if self._grown:
+                        self._grown = False
+                        cluster = load()
+                        self.follow(cluster)
+                        note(cluster)
+                    select.select([self._socket, signalled], [], [], self._pause(_now()))
+                    with contextlib.suppress(BlockingIOError):
+                        signalled.recv(4096)
+                    self._receive()
+                    self._tick()
+            finally:
+                self._let_go()
 
     def follow(self, cluster: Cluster) -> None:
         """Goes on with these members. An address that is held stays: what a majority has promised until now counts.
@@ -109,21 +112,39 @@ class Keeper:
     def _stop(self, *_: object) -> None:
         self._stopping = True
 
+    def _pause(self, now: float) -> float:
+        """How long there is nothing to do but for what is heard, in seconds."""
+        due = self._voter.until if self._voter.holder is not None else math.inf
+        if self._candidate.holds(now):
+            candidate = self._candidate
+            due = min(due, candidate.asked + RENEW_SECONDS, candidate.held_until, self._next_health)
+        elif self._candidate.votes:
+            due = min(due, self._candidate.asked + ROUND_SECONDS)
+        else:
+            due = min(due, max(self._next_ask, self._voter.free_from()))
+        if self._on and self._to_announce:
+            due = now
+        return max(0.0, due - now) + random.uniform(0.0, SPREAD_SECONDS)  # noqa: S311 - spreads, keeps nothing secret
+
     def _tick(self) -> None:
         now = _now()
-        self._look_at_server(now)
-        if self._failures >= HEALTH_FAILURES:
-            if self._on or self._candidate.votes:
+        if self._candidate.holds(now):
+            if self._server_is_dead(now):
                 self._let_go()
-        elif self._candidate.holds(now):
-            if now - self._candidate.asked >= RENEW_SECONDS:
+            elif now - self._candidate.asked >= RENEW_SECONDS:
                 self._ask(now)
-        elif self._candidate.votes and now - self._candidate.asked > ROUND_SECONDS:
-            # Votes that are too few for us may be what another needs.
-            self._let_go()
-            self._next_ask = now + random.uniform(0.2, 1.2)  # noqa: S311 - spreads attempts, keeps nothing secret
-        elif now >= self._next_ask and not self._candidate.votes and self._voter.is_free(now):
-            self._ask(now)
+        elif self._candidate.votes:
+            if now - self._candidate.asked > ROUND_SECONDS:
+                # Votes that are too few for us may be what another needs.
+                self._let_go()
+                self._next_ask = now + random.uniform(0.2, 1.2)  # noqa: S311 - spreads attempts, keeps nothing secret
+        elif now >= self._next_ask and self._voter.is_free(now):
+            # Who has nothing to serve with asks for nothing.
+            if _serves():
+                self._failures, self._next_health = 0, now + HEALTH_SECONDS
+                self._ask(now)
+            else:
+                self._next_ask = now + HEALTH_SECONDS
         self._settle(_now())
         self._bury(now)
         self._tell(now)
@@ -211,16 +232,11 @@ class Keeper:
             with contextlib.suppress(OSError):
                 self._socket.sendto(pack(message, self._secret), (member.address, PORT))
 
-    def _look_at_server(self, now: float) -> None:
-        if now < self._next_health:
-            return
-        self._next_health = now + HEALTH_SECONDS
-        try:
-            socket.create_connection(("127.0.0.1", 2049), timeout=0.5).close()
-        except OSError:
-            self._failures = min(self._failures + 1, HEALTH_FAILURES)
-        else:
-            self._failures = 0
+    def _server_is_dead(self, now: float) -> bool:
+        if now >= self._next_health:
+            self._next_health = now + HEALTH_SECONDS
+            self._failures = 0 if _serves() else self._failures + 1
+        return self._failures >= HEALTH_FAILURES
 
     def _tell(self, now: float) -> None:
         """Writes down for `status` who holds the address, as far as this node knows."""
@@ -228,6 +244,29 @@ class Keeper:
         if holder != self._told:
             self._told = holder
             atomic.write(self._state, json.dumps({"address": self._address, "holder": holder}) + "\n")
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[socket.socket]:
+    """What can be read from when a signal came: nothing else may be due for long, and Python goes on with a wait."""
+    told, teller = socket.socketpair()
+    with told, teller:
+        told.setblocking(False)
+        teller.setblocking(False)
+        before = signal.set_wakeup_fd(teller.fileno())
+        try:
+            yield told
+        finally:
+            signal.set_wakeup_fd(before)
+
+
+def _serves() -> bool:
+    """Whether this node's NFS server takes connections."""
+    try:
+        socket.create_connection(("127.0.0.1", 2049), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _now() -> float:

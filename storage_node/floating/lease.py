@@ -39,9 +39,14 @@ class Voter:
         if self.holder == candidate:
             self.holder, self.until = None, 0.0
 
+    def free_from(self) -> float:
+        """From when on a claim of anybody's would be granted."""
+        promised = self.until if self.holder is not None else 0.0
+        return max(self.started + LEASE_SECONDS, promised)
+
     def is_free(self, now: float) -> bool:
         """Whether a claim of anybody's would be granted."""
-        return now >= self.started + LEASE_SECONDS and (self.holder is None or now >= self.until)
+        return now >= self.free_from()
 
 
 @dataclass

@@ -245,3 +245,58 @@ def test_the_holder_ends_its_own_connections_to_a_dead_member_too(
     finally:
         keeper._socket.close()
     assert ran == [("ss", "--kill", "--tcp", "dst", "127.0.0.3")]
+
+
+def test_a_keeper_sleeps_until_something_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda least, _: least)
+    keeper = Keeper(on_loopback(3), "storage-1", SECRET.decode(), tmp_path / "state")
+    try:
+        now = keeper._voter.started = 1000.0
+        assert keeper._pause(now) == LEASE_SECONDS  # its vote is not free before
+        now += LEASE_SECONDS + 1
+        assert keeper._pause(now) == 0  # it may ask
+        assert keeper._voter.claim("storage-2", now)
+        assert keeper._pause(now + 1) == LEASE_SECONDS - 1  # nothing, as long as the holder is heard
+        keeper._voter.release("storage-2")
+        number = keeper._candidate.ask(now)
+        keeper._candidate.granted("storage-1", number)
+        assert keeper._pause(now) == pytest.approx(keeper_module.ROUND_SECONDS)
+        keeper._candidate.granted("storage-2", number)
+        keeper._next_health = now + 0.5
+        assert keeper._pause(now) == pytest.approx(0.5)
+        keeper._next_health = now + 2
+        assert keeper._pause(now) == pytest.approx(RENEW_SECONDS)
+    finally:
+        keeper._socket.close()
+
+
+def test_who_has_nothing_to_serve_with_asks_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put: list[int] = []
+    monkeypatch.setattr("storage_node.floating.interface.take_off", lambda *_: None)
+    monkeypatch.setattr("storage_node.floating.interface.put_on", lambda *_: put.append(1))
+    monkeypatch.setattr("storage_node.floating.interface.announce", lambda *_: None)
+    serves = False
+    monkeypatch.setattr(keeper_module, "_serves", lambda: serves)
+    now = keeper_module._now()
+    keeper = Keeper(on_loopback(3), "storage-1", SECRET.decode(), tmp_path / "state")
+    keeper._voter.started = now - LEASE_SECONDS
+    monkeypatch.setattr(keeper_module, "_now", lambda: now)
+    try:
+        keeper._tick()
+        assert keeper._candidate.round == 0
+        assert keeper._pause(now) >= keeper_module.HEALTH_SECONDS
+        serves = True
+        now += keeper_module.HEALTH_SECONDS
+        keeper._tick()
+        keeper._candidate.granted("storage-2", keeper._candidate.round)
+        keeper._tick()
+        assert put == [1]
+        # A holder whose server is gone gives the address back, after some failures in a row.
+        serves = False
+        for failures in range(1, keeper_module.HEALTH_FAILURES + 1):
+            now += keeper_module.HEALTH_SECONDS
+            keeper._candidate.held_until = now + 1
+            keeper._tick()
+            assert keeper._candidate.holds(now) is (failures < keeper_module.HEALTH_FAILURES)
+    finally:
+        keeper._socket.close()
