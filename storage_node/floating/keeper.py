@@ -116,8 +116,8 @@ class Keeper:
         """How long there is nothing to do but for what is heard, in seconds."""
         due = self._voter.until if self._voter.holder is not None else math.inf
         if self._candidate.holds(now):
-            candidate = self._candidate
-            due = min(due, candidate.asked + RENEW_SECONDS, candidate.held_until, self._next_health)
+            renewal = self._candidate.asked + RENEW_SECONDS
+            due = min(due, renewal, self._candidate.held_until, self._next_health)
         elif self._candidate.votes:
             due = min(due, self._candidate.asked + ROUND_SECONDS)
         else:
