@@ -20,6 +20,9 @@ from storage_node.paths import Paths
 STALLED_SECONDS = 1800.0
 # Above so many entries they are only counted.
 FEW_ENTRIES = 20
+# Of a replicated volume above so many locks: a look takes an entry's on each brick, for each brick that lists it. That
+# is 20 entries on three bricks, 7 on five and 3 on seven.
+FEW_LOCKS = 180
 
 
 def counts(paths: Paths, layout: str) -> dict[str, int]:
@@ -34,7 +37,8 @@ def counts(paths: Paths, layout: str) -> dict[str, int]:
 def look(paths: Paths, layout: str, own: str = "") -> list[Heal]:
     """What is left, by brick; ``own`` is the name of this node's. Many entries are counted, and no more is told."""
     found = counts(paths, layout)
-    if max(found.values(), default=0) > FEW_ENTRIES:
+    few = FEW_LOCKS // max(1, len(found)) ** 2 if layout == "replicated" else FEW_ENTRIES
+    if max(found.values(), default=0) > few:
         return [Heal(name or own, count, None) for name, count in found.items()]
     return gluster.heals(VOLUME)
 

@@ -27,6 +27,9 @@ WHOLE_SECONDS = 1500.0
 #: How long a backup may take that loses its server in its middle.
 BACKUP_SECONDS = 1200.0
 
+#: How long a writer rests at the most.
+REST_SECONDS = 60.0
+
 #: What a backup of the writer's has in it, 10 kB each, and how large its packs are, in MiB. These are the least that
 #: restic makes: so a small site is several packs, and emulated machines get on.
 SITE_FILES, PACK_SIZE = 800, 4
@@ -195,9 +198,9 @@ def application(cluster: Cluster) -> Iterator[Addon]:
 class Writer:
     """Backs up one new site after the other for as long as its block lasts, and keeps account of what was reported.
 
-    rests: after each backup wait as long as it took, so that what goes on meanwhile for many minutes is left something
-    of the storage's processors. done: the names of the backups that restic reported as made. failed: what it said of
-    the others.
+    rests: after each backup wait as long as it took, a minute at the most, so that what goes on meanwhile is left
+    something of the storage's processors. done: the names of the backups that restic reported as made. failed: what it
+    said of the others.
     """
 
     _count = 0
@@ -250,7 +253,7 @@ class Writer:
                 began = time.monotonic()
                 self._back_up()
                 if self._rests:
-                    self._stop.wait(time.monotonic() - began)
+                    self._stop.wait(min(time.monotonic() - began, REST_SECONDS))
         except BaseException as error:  # noqa: BLE001 - told to whoever waits for the thread
             self._error = error
 
