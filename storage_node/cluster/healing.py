@@ -18,11 +18,9 @@ from storage_node.paths import Paths
 
 # Healing takes as long as there is data; it has failed when nothing is healed any more.
 STALLED_SECONDS = 1800.0
-# Above so many entries they are only counted.
-FEW_ENTRIES = 20
-# Of a replicated volume above so many locks: a look takes an entry's on each brick, for each brick that lists it. That
-# is 20 entries on three bricks, 7 on five and 3 on seven.
-FEW_LOCKS = 180
+# Above so many entries they are only counted, and above so many locks: a look takes an entry's on each brick, for each
+# brick that lists it. Of a replicated volume that is 20 entries on three bricks, 7 on five and 3 on seven.
+FEW_ENTRIES, FEW_LOCKS = 20, 180
 
 
 def counts(paths: Paths, layout: str) -> dict[str, int]:
@@ -37,7 +35,7 @@ def counts(paths: Paths, layout: str) -> dict[str, int]:
 def look(paths: Paths, layout: str, own: str = "") -> list[Heal]:
     """What is left, by brick; ``own`` is the name of this node's. Many entries are counted, and no more is told."""
     found = counts(paths, layout)
-    few = FEW_LOCKS // max(1, len(found)) ** 2 if layout == "replicated" else FEW_ENTRIES
+    few = min(FEW_ENTRIES, FEW_LOCKS // max(1, len(found)) ** 2)
     if max(found.values(), default=0) > few:
         return [Heal(name or own, count, None) for name, count in found.items()]
     return gluster.heals(VOLUME)
