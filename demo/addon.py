@@ -1,6 +1,7 @@
 """The backup add-on on an application machine: it knows its share of the ``addon`` output and nothing else."""
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,24 @@ from demo.shell import Result, Shell
 
 #: restic keeps trying for as long when another restic holds a lock.
 _RETRY_LOCK = "5m"
+
+#: restic, in bash, told to end once it has given a file up. Up to 0.18.1 a backup that this befalls near its end waits
+#: for ever and keeps its lock fresh: `Archiver.Snapshot` flushes in a context that the failed upload does not cancel.
+_ENDED_WHEN_IT_FAILS = """\
+exec 3>&1
+(echo "$BASHPID" >&2; exec restic {arguments}) 2>&1 >&3 3>&- | {{
+    exec 3>&-
+    read -r process
+    while IFS= read -r line; do
+        printf '%s\\n' "$line" >&2
+        case $line in "Save("*") failed: "*) kill -s INT "$process" ;; esac
+    done
+}}
+exit "${{PIPESTATUS[0]}}"
+"""
+
+#: What restic says of a file that it renamed, when the answer was lost with the server: NFS asks the next one again.
+_ANSWER_LOST = re.compile(r"^Save\(.*\) failed: rename (\S+)-tmp-\d+ \1: no such file or directory$", re.MULTILINE)
 
 #: A hard mount of a dead server hangs its callers for good; a mount attempt that is to fail must come back.
 _MOUNT_SECONDS = 90
@@ -71,7 +90,9 @@ class Addon:
     def restic(self, arguments: str, repository: Mapping[str, Any] | None = None, *, seconds: float = 1800) -> Result:
         """Runs restic on a repository whatever comes of it; the password travels on stdin."""
         chosen = self.own if repository is None else repository
-        line = f"restic --retry-lock {_RETRY_LOCK} --repo {chosen['repository']} {arguments}"
+        line = _ENDED_WHEN_IT_FAILS.format(
+            arguments=f"--retry-lock {_RETRY_LOCK} --repo {chosen['repository']} {arguments}"
+        )
         return self.machine.attempt(line, stdin=chosen["password"] + "\n", seconds=seconds)
 
     def _restic(self, arguments: str, repository: Mapping[str, Any] | None = None) -> str:
@@ -95,6 +116,11 @@ class Addon:
                 return
             failures.append(f"{mount['source']}: {done.error.strip() or f'status {done.status}'}")
         raise AssertionError(f"{self.name}: nothing could be mounted: {'; '.join(failures)}")
+
+
+def answer_lost(ended: Result) -> bool:
+    """Whether a backup failed because the server died between a rename and its answer: the next one will not."""
+    return ended.status != 0 and _ANSWER_LOST.search(ended.error) is not None
 
 
 def _name(snapshot: Mapping[str, Any]) -> str | None:

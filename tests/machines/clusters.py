@@ -12,7 +12,7 @@ from typing import Any
 from components.qemu import qmp
 from components.qemu.layout import StackDirectory
 from components.qemu.machine import Machine
-from demo.addon import Addon
+from demo.addon import Addon, answer_lost
 from demo.machines import application_machines
 from demo.midway import await_more_data, written
 from demo.shell import CommandFailedError, Result, Shell
@@ -199,8 +199,8 @@ class Writer:
     """Backs up one new site after the other for as long as its block lasts, and keeps account of what was reported.
 
     rests: after each backup wait as long as it took, a minute at the most, so that what goes on meanwhile is left
-    something of the storage's processors. done: the names of the backups that restic reported as made. failed: what it
-    said of the others.
+    something of the storage's processors. done: the names of the backups that restic reported as made. unanswered: of
+    those during which the server died between a rename and its answer. failed: what it said of the others.
     """
 
     _count = 0
@@ -209,6 +209,7 @@ class Writer:
         self.addon = addon
         self._rests = rests
         self.done: list[str] = []
+        self.unanswered: list[str] = []
         self.failed: list[str] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="writer")
@@ -244,7 +245,8 @@ class Writer:
             if not self._thread.is_alive():
                 raise AssertionError(f"The writer ended by itself: {self._error}")
             if time.monotonic() > deadline:
-                raise AssertionError(f"Made: {self.done}; refused: {self.failed}; waited for {wanted}.")
+                refused = self.failed + self.unanswered
+                raise AssertionError(f"Made: {self.done}; refused: {refused}; waited for {wanted}.")
             time.sleep(0.5)
 
     def _run(self) -> None:
@@ -266,6 +268,8 @@ class Writer:
         ended = self.addon.restic(line, seconds=BACKUP_SECONDS)
         if ended.status == 0:
             self.done.append(name)
+        elif answer_lost(ended):
+            self.unanswered.append(name)
         else:
             self.failed.append(f"{name}: {ended.status}: {ended.error.strip()[-300:]}")
 
