@@ -239,8 +239,9 @@ class Keeper:
         return self._failures >= HEALTH_FAILURES
 
     def _tell(self, now: float) -> None:
-        """Writes down for `status` who holds the address, as far as this node knows."""
-        holder = self._own.name if self._on else self._voter.holder if now < self._voter.until else None
+        """Writes down for `status` who holds the address, as far as this node knows: who merely asks does not."""
+        others = self._voter.renewed and self._voter.holder != self._own.name and now < self._voter.until
+        holder = self._own.name if self._on else self._voter.holder if others else None
         if holder != self._told:
             self._told = holder
             atomic.write(self._state, json.dumps({"address": self._address, "holder": holder}) + "\n")

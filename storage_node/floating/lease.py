@@ -19,11 +19,15 @@ MARGIN_SECONDS = 0.5
 
 @dataclass
 class Voter:
-    """One member's vote. Times are of one clock that never stands still, in seconds."""
+    """One member's vote. Times are of one clock that never stands still, in seconds.
+
+    ``renewed``: whoever has the vote has asked for it again, as one does who has won; who has not won gives it back.
+    """
 
     started: float
     holder: str | None = None
     until: float = 0.0
+    renewed: bool = False
 
     def claim(self, candidate: str, now: float) -> bool:
         """Whether the vote is given, or given again, to the candidate."""
@@ -31,6 +35,7 @@ class Voter:
             return False
         if self.holder not in (None, candidate) and now < self.until:
             return False
+        self.renewed = self.holder == candidate and now < self.until
         self.holder, self.until = candidate, now + LEASE_SECONDS
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -161,5 +162,48 @@ def test_who_has_nothing_to_serve_with_asks_for_nothing(tmp_path: Path, monkeypa
             keeper._candidate.held_until = now + 1
             keeper._tick()
             assert keeper._candidate.holds(now) is (failures < keeper_module.HEALTH_FAILURES)
+    finally:
+        keeper._socket.close()
+
+
+def test_who_asks_without_a_majority_is_not_said_to_hold_the_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage_node.floating.interface.take_off", lambda *_: None)
+    monkeypatch.setattr(keeper_module, "_serves", lambda: True)
+    now = keeper_module._now()
+    monkeypatch.setattr(keeper_module, "_now", lambda: now)
+    state = tmp_path / "state"
+    keeper = Keeper(on_loopback(3), "storage-1", SECRET.decode(), state)
+    keeper._voter.started = now - LEASE_SECONDS
+
+    def told() -> str | None:
+        keeper._tell(now)
+        return str(found) if (found := json.loads(state.read_text())["holder"]) else None
+
+    try:
+        # Nobody answers: it has its own vote again and again, and gives it back each time.
+        for _ in range(5):
+            keeper._tick()
+            assert not keeper._voter.is_free(now)
+            assert told() is None
+            now += keeper_module.ROUND_SECONDS + 0.1
+            keeper._tick()
+            assert keeper._voter.is_free(now)
+            assert told() is None
+            now = keeper._next_ask
+        # Another asks, and gives the vote back, as it has not won.
+        assert keeper._voter.claim("storage-2", now)
+        assert told() is None
+        keeper._voter.release("storage-2")
+        # Another has won, and renews; then it is silent.
+        for _ in range(2):
+            assert keeper._voter.claim("storage-2", now)
+            now += RENEW_SECONDS
+        assert told() == "storage-2"
+        now += LEASE_SECONDS
+        assert told() is None
+        assert keeper._voter.claim("storage-2", now)
+        assert told() is None
     finally:
         keeper._socket.close()
