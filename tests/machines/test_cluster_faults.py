@@ -29,6 +29,8 @@ def addon(cluster: Cluster) -> Iterator[Addon]:
 def kept(cluster: Cluster, addon: Addon) -> Iterator[Writer]:
     """A writer; when the fault is over, the cluster is whole by itself and nothing that was reported is lost."""
     cluster.whole()
+    # Every byte of what is kept is read when the fault is over.
+    addon.rotate(keep_last=3)
     writer = Writer(addon)
     with writer:
         writer.in_the_middle()
