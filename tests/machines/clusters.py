@@ -227,6 +227,11 @@ class Writer:
         if self._error is not None and error is None:
             raise self._error
 
+    @property
+    def refused(self) -> list[str]:
+        """All that were not made, whatever the reason."""
+        return self.failed + self.unanswered
+
     def in_the_middle(self) -> None:
         """Returns when a backup is under way and has written data."""
         await_more_data(self.addon, written(self.addon), self._thread)
@@ -245,8 +250,7 @@ class Writer:
             if not self._thread.is_alive():
                 raise AssertionError(f"The writer ended by itself: {self._error}")
             if time.monotonic() > deadline:
-                refused = self.failed + self.unanswered
-                raise AssertionError(f"Made: {self.done}; refused: {refused}; waited for {wanted}.")
+                raise AssertionError(f"Made: {self.done}; refused: {self.refused}; waited for {wanted}.")
             time.sleep(0.5)
 
     def _run(self) -> None:

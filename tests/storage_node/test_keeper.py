@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,41 +33,45 @@ def on_loopback(count: int) -> Cluster:
     return membership.parse({"layout": "replicated", "floatingAddress": "127.0.0.10", "members": members})
 
 
-def test_a_holder_that_is_told_of_further_members_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def keeper(tmp_path: Path) -> Iterator[Keeper]:
+    """That of the first of three members."""
+    made = Keeper(on_loopback(3), "storage-1", SECRET.decode(), tmp_path / "state")
+    yield made
+    made._socket.close()
+
+
+def test_a_holder_that_is_told_of_further_members_goes_on(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[tuple[str, ...]] = []
     monkeypatch.setattr(system, "run", lambda arguments, **_: ran.append(tuple(arguments)))
-    keeper = Keeper(on_loopback(3), "storage-1", SECRET.decode(), tmp_path / "state")
-    try:
-        now = keeper_module._now()
-        number = keeper._candidate.ask(now)
-        for name in ("storage-1", "storage-2"):
-            keeper._candidate.granted(name, number)
-        held = keeper._candidate.held_until
-        keeper._heard.update({"storage-2": now, "storage-3": now})
-        unknown = pack(Message(CLAIM, "storage-4", 1, 1), SECRET)
-        assert keeper._reader.read(unknown) is None
-        keeper.follow(on_loopback(5))
-        assert keeper._reader.read(unknown) is not None
-        assert (keeper._candidate.held_until, keeper._stopping) == (held, False)
-        # From now on it takes one more.
-        number = keeper._candidate.ask(now + 1)
-        for name in ("storage-1", "storage-2"):
-            keeper._candidate.granted(name, number)
-        assert keeper._candidate.held_until == held
-        keeper._candidate.granted("storage-4", number)
-        assert keeper._candidate.held_until == held + 1
-        # Those that have not begun yet are not taken for dead.
-        keeper._ask(held + 0.9)
-        assert [words[-1] for words in ran] == ["127.0.0.2", "127.0.0.3"]
-        other = replace(on_loopback(3).members[0], address="127.0.0.99")
-        keeper.follow(replace(on_loopback(3), members=(other, *on_loopback(3).members[1:])))
-        assert keeper._stopping
-    finally:
-        keeper._socket.close()
+    now = keeper_module._now()
+    number = keeper._candidate.ask(now)
+    for name in ("storage-1", "storage-2"):
+        keeper._candidate.granted(name, number)
+    held = keeper._candidate.held_until
+    keeper._heard.update({"storage-2": now, "storage-3": now})
+    unknown = pack(Message(CLAIM, "storage-4", 1, 1), SECRET)
+    assert keeper._reader.read(unknown) is None
+    keeper.follow(on_loopback(5))
+    assert keeper._reader.read(unknown) is not None
+    assert (keeper._candidate.held_until, keeper._stopping) == (held, False)
+    # From now on it takes one more.
+    number = keeper._candidate.ask(now + 1)
+    for name in ("storage-1", "storage-2"):
+        keeper._candidate.granted(name, number)
+    assert keeper._candidate.held_until == held
+    keeper._candidate.granted("storage-4", number)
+    assert keeper._candidate.held_until == held + 1
+    # Those that have not begun yet are not taken for dead.
+    keeper._ask(held + 0.9)
+    assert [words[-1] for words in ran] == ["127.0.0.2", "127.0.0.3"]
+    other = replace(on_loopback(3).members[0], address="127.0.0.99")
+    keeper.follow(replace(on_loopback(3), members=(other, *on_loopback(3).members[1:])))
+    assert keeper._stopping
 
 
 def test_a_keeper_reads_the_members_again_when_it_is_hung_up_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage_node.floating.interface.take_off", lambda *_: None)
     monkeypatch.setattr("storage_node.floating.interface.put_on", lambda *_: None)
@@ -78,63 +83,52 @@ def test_a_keeper_reads_the_members_again_when_it_is_hung_up_on(
         noted.append(cluster)
         os.kill(os.getpid(), signal.SIGHUP if known else signal.SIGTERM)
 
-    keeper = Keeper(on_loopback(3), "storage-1", SECRET.decode(), tmp_path / "state")
     try:
         keeper.run(known.pop, note)
     finally:
-        keeper._socket.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
     assert noted == [on_loopback(3), on_loopback(5)]
 
 
 def test_the_holder_ends_its_own_connections_to_a_dead_member_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = on_loopback(3)
     ran: list[tuple[str, ...]] = []
     monkeypatch.setattr(system, "run", lambda arguments, **_: ran.append(tuple(arguments)))
-    keeper = Keeper(cluster, "storage-1", SECRET.decode(), tmp_path / "state")
-    try:
-        now = keeper_module._now()
-        # The other has not begun yet: its brick is there, and its connections are wanted.
-        keeper._heard["storage-3"] = now - 2 * LEASE_SECONDS
-        keeper._ask(now)
-        assert ran == []  # only a holder knows that a majority is on its side, and not on the silent one's
-        number = keeper._candidate.ask(now)
-        for name in ("storage-1", "storage-2"):
-            keeper._candidate.granted(name, number)
-        keeper._ask(now)
-        keeper._ask(now)
-    finally:
-        keeper._socket.close()
+    now = keeper_module._now()
+    # The other has not begun yet: its brick is there, and its connections are wanted.
+    keeper._heard["storage-3"] = now - 2 * LEASE_SECONDS
+    keeper._ask(now)
+    assert ran == []  # only a holder knows that a majority is on its side, and not on the silent one's
+    number = keeper._candidate.ask(now)
+    for name in ("storage-1", "storage-2"):
+        keeper._candidate.granted(name, number)
+    keeper._ask(now)
+    keeper._ask(now)
     assert ran == [("ss", "--kill", "--tcp", "dst", "127.0.0.3")]
 
 
-def test_a_keeper_sleeps_until_something_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_keeper_sleeps_until_something_is_due(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "uniform", lambda least, _: least)
-    keeper = Keeper(on_loopback(3), "storage-1", SECRET.decode(), tmp_path / "state")
-    try:
-        now = keeper._voter.started = 1000.0
-        assert keeper._pause(now) == LEASE_SECONDS  # its vote is not free before
-        now += LEASE_SECONDS + 1
-        assert keeper._pause(now) == 0  # it may ask
-        assert keeper._voter.claim("storage-2", now)
-        assert keeper._pause(now + 1) == LEASE_SECONDS - 1  # nothing, as long as the holder is heard
-        keeper._voter.release("storage-2")
-        number = keeper._candidate.ask(now)
-        keeper._candidate.granted("storage-1", number)
-        assert keeper._pause(now) == pytest.approx(keeper_module.ROUND_SECONDS)
-        keeper._candidate.granted("storage-2", number)
-        keeper._next_health = now + 0.5
-        assert keeper._pause(now) == pytest.approx(0.5)
-        keeper._next_health = now + 2
-        assert keeper._pause(now) == pytest.approx(RENEW_SECONDS)
-    finally:
-        keeper._socket.close()
+    now = keeper._voter.started = 1000.0
+    assert keeper._pause(now) == LEASE_SECONDS  # its vote is not free before
+    now += LEASE_SECONDS + 1
+    assert keeper._pause(now) == 0  # it may ask
+    assert keeper._voter.claim("storage-2", now)
+    assert keeper._pause(now + 1) == LEASE_SECONDS - 1  # nothing, as long as the holder is heard
+    keeper._voter.release("storage-2")
+    number = keeper._candidate.ask(now)
+    keeper._candidate.granted("storage-1", number)
+    assert keeper._pause(now) == pytest.approx(keeper_module.ROUND_SECONDS)
+    keeper._candidate.granted("storage-2", number)
+    keeper._next_health = now + 0.5
+    assert keeper._pause(now) == pytest.approx(0.5)
+    keeper._next_health = now + 2
+    assert keeper._pause(now) == pytest.approx(RENEW_SECONDS)
 
 
-def test_who_has_nothing_to_serve_with_asks_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_nothing_to_serve_with_asks_for_nothing(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     put: list[int] = []
     monkeypatch.setattr("storage_node.floating.interface.take_off", lambda *_: None)
     monkeypatch.setattr("storage_node.floating.interface.put_on", lambda *_: put.append(1))
@@ -142,68 +136,59 @@ def test_who_has_nothing_to_serve_with_asks_for_nothing(tmp_path: Path, monkeypa
     serves = False
     monkeypatch.setattr(keeper_module, "_serves", lambda: serves)
     now = keeper_module._now()
-    keeper = Keeper(on_loopback(3), "storage-1", SECRET.decode(), tmp_path / "state")
     keeper._voter.started = now - LEASE_SECONDS
     monkeypatch.setattr(keeper_module, "_now", lambda: now)
-    try:
-        keeper._tick()
-        assert keeper._candidate.round == 0
-        assert keeper._pause(now) >= keeper_module.HEALTH_SECONDS
-        serves = True
+    keeper._tick()
+    assert keeper._candidate.round == 0
+    assert keeper._pause(now) >= keeper_module.HEALTH_SECONDS
+    serves = True
+    now += keeper_module.HEALTH_SECONDS
+    keeper._tick()
+    keeper._candidate.granted("storage-2", keeper._candidate.round)
+    keeper._tick()
+    assert put == [1]
+    # A holder whose server is gone gives the address back, after some failures in a row.
+    serves = False
+    for failures in range(1, keeper_module.HEALTH_FAILURES + 1):
         now += keeper_module.HEALTH_SECONDS
+        keeper._candidate.held_until = now + 1
         keeper._tick()
-        keeper._candidate.granted("storage-2", keeper._candidate.round)
-        keeper._tick()
-        assert put == [1]
-        # A holder whose server is gone gives the address back, after some failures in a row.
-        serves = False
-        for failures in range(1, keeper_module.HEALTH_FAILURES + 1):
-            now += keeper_module.HEALTH_SECONDS
-            keeper._candidate.held_until = now + 1
-            keeper._tick()
-            assert keeper._candidate.holds(now) is (failures < keeper_module.HEALTH_FAILURES)
-    finally:
-        keeper._socket.close()
+        assert keeper._candidate.holds(now) is (failures < keeper_module.HEALTH_FAILURES)
 
 
 def test_who_asks_without_a_majority_is_not_said_to_hold_the_address(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage_node.floating.interface.take_off", lambda *_: None)
     monkeypatch.setattr(keeper_module, "_serves", lambda: True)
     now = keeper_module._now()
     monkeypatch.setattr(keeper_module, "_now", lambda: now)
-    state = tmp_path / "state"
-    keeper = Keeper(on_loopback(3), "storage-1", SECRET.decode(), state)
     keeper._voter.started = now - LEASE_SECONDS
 
     def told() -> str | None:
         keeper._tell(now)
-        return str(found) if (found := json.loads(state.read_text())["holder"]) else None
+        return str(found) if (found := json.loads(keeper._state.read_text())["holder"]) else None
 
-    try:
-        # Nobody answers: it has its own vote again and again, and gives it back each time.
-        for _ in range(5):
-            keeper._tick()
-            assert not keeper._voter.is_free(now)
-            assert told() is None
-            now += keeper_module.ROUND_SECONDS + 0.1
-            keeper._tick()
-            assert keeper._voter.is_free(now)
-            assert told() is None
-            now = keeper._next_ask
-        # Another asks, and gives the vote back, as it has not won.
+    # Nobody answers: it has its own vote again and again, and gives it back each time.
+    for _ in range(5):
+        keeper._tick()
+        assert not keeper._voter.is_free(now)
+        assert told() is None
+        now += keeper_module.ROUND_SECONDS + 0.1
+        keeper._tick()
+        assert keeper._voter.is_free(now)
+        assert told() is None
+        now = keeper._next_ask
+    # Another asks, and gives the vote back, as it has not won.
+    assert keeper._voter.claim("storage-2", now)
+    assert told() is None
+    keeper._voter.release("storage-2")
+    # Another has won, and renews; then it is silent.
+    for _ in range(2):
         assert keeper._voter.claim("storage-2", now)
-        assert told() is None
-        keeper._voter.release("storage-2")
-        # Another has won, and renews; then it is silent.
-        for _ in range(2):
-            assert keeper._voter.claim("storage-2", now)
-            now += RENEW_SECONDS
-        assert told() == "storage-2"
-        now += LEASE_SECONDS
-        assert told() is None
-        assert keeper._voter.claim("storage-2", now)
-        assert told() is None
-    finally:
-        keeper._socket.close()
+        now += RENEW_SECONDS
+    assert told() == "storage-2"
+    now += LEASE_SECONDS
+    assert told() is None
+    assert keeper._voter.claim("storage-2", now)
+    assert told() is None
