@@ -240,8 +240,11 @@ class Keeper:
 
     def _tell(self, now: float) -> None:
         """Writes down for `status` who holds the address, as far as this node knows: who merely asks does not."""
-        others = self._voter.renewed and self._voter.holder != self._own.name and now < self._voter.until
-        holder = self._own.name if self._on else self._voter.holder if others else None
+        holder = None
+        if self._on:
+            holder = self._own.name
+        elif self._voter.renewed and self._voter.holder != self._own.name and now < self._voter.until:
+            holder = self._voter.holder
         if holder != self._told:
             self._told = holder
             atomic.write(self._state, json.dumps({"address": self._address, "holder": holder}) + "\n")
