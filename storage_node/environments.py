@@ -18,7 +18,7 @@ from storage_node.cluster import ganesha, member
 from storage_node.errors import AwayError, NodeError, from_os
 from storage_node.exports import Export
 from storage_node.node import Node
-from storage_node.paths import Paths
+from storage_node.paths import PURGED_PREFIX, UNFINISHED_PREFIX, Paths
 from storage_node.repositories import Outcome
 from storage_node.restic import files
 from storage_node.restic.command import Repository
@@ -86,7 +86,7 @@ def _alone(paths: Paths, settings: Node) -> contextlib.AbstractContextManager[No
 def _remove_leftovers(paths: Paths) -> None:
     """Clears away what an interrupted run left under hidden names."""
     for entry in paths.data.iterdir():
-        if entry.name.startswith((repositories.UNFINISHED_PREFIX, repositories.PURGED_PREFIX)):
+        if entry.name.startswith((UNFINISHED_PREFIX, PURGED_PREFIX)):
             repositories.remove_tree(entry)
 
 

@@ -6,8 +6,9 @@ import errno
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # What the files of a volume answer while too few of its bricks are reached, while its members' copies of a file that
-# was just made are settled, or when it has been mounted anew.
-_AWAY = frozenset({errno.ENOTCONN, errno.ESTALE, errno.ECONNABORTED, errno.EIO})
+# was just made are settled, or when it has been mounted anew; and an open one whose brick was away and has to open it
+# anew (EBADFD, which GlusterFS's own translators take for a brick that is not connected).
+_AWAY = frozenset({errno.ENOTCONN, errno.ESTALE, errno.ECONNABORTED, errno.EIO, errno.EBADFD})
 
 
 class NodeError(Exception):

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from storage_node import atomic
-from storage_node.paths import Paths
+from storage_node.paths import UNFINISHED_PREFIX, Paths
 from storage_node.waiting import until
 
 # An orphaned `restic key add` behind a slow disk may take minutes; an operator who waits longer wants to know.
@@ -64,10 +64,19 @@ def among_members(paths: Paths, maker: str | None, wait_seconds: float = MEMBERS
 
 
 def _open_members_lock(paths: Paths, maker: str | None) -> int:
-    """One member makes the file: the bricks of a dispersed volume keep different ones when several do so at once."""
+    """One member makes the file: the bricks of a dispersed volume keep different ones when several do so at once.
+
+    It makes the directory under a name that nobody asks for, and renames it. A brick may take a directory that is asked
+    for while it is made for one without an identity and give it one (GlusterFS 11.1, posix_gfid_heal): it then differs
+    from the other bricks', and the first environments wait for the volume's root to be healed.
+    """
     path = paths.members_lock
     if maker is None:
-        atomic.private_directory(path.parent)
+        if not path.parent.exists():
+            unfinished = paths.data / f"{UNFINISHED_PREFIX}{path.parent.name}"
+            atomic.private_directory(unfinished)
+            os.close(os.open(unfinished / path.name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            unfinished.rename(path.parent)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     missing = f"{maker} has not begun with the repositories yet"
     until(lambda: None if path.exists() else missing, MADE_SECONDS, MEMBERS_POLL_SECONDS, f"see what {maker} says")

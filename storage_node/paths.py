@@ -6,6 +6,10 @@ import contextlib
 import json
 from pathlib import Path
 
+# Hidden names in the shared directory: they cannot be environments, are exported to nobody, and are removed when found.
+UNFINISHED_PREFIX = ".new-"
+PURGED_PREFIX = ".purged-"
+
 
 class Paths:
     """Every file and directory that the program reads or writes.

@@ -8,7 +8,7 @@ from typing import Any
 from storage_node import atomic, mount, names, node, passwords, repositories, usage
 from storage_node.catalogue import cache
 from storage_node.errors import NodeError
-from storage_node.paths import Paths
+from storage_node.paths import PURGED_PREFIX, Paths
 
 
 class UnconfirmedError(NodeError):
@@ -41,7 +41,7 @@ def apply(paths: Paths, environment: str, confirmed: str | None) -> dict[str, An
         )
     if path.exists():
         # Renamed first: cut off from here on, the next run deletes the rest, and nobody takes it for a repository.
-        doomed = paths.data / f"{repositories.PURGED_PREFIX}{environment}"
+        doomed = paths.data / f"{PURGED_PREFIX}{environment}"
         repositories.remove_tree(doomed)
         path.rename(doomed)
         atomic.sync_directory(paths.data)

@@ -17,16 +17,12 @@ from pathlib import Path
 from storage_node import atomic, passwords, users
 from storage_node.catalogue import cache
 from storage_node.errors import NodeError
-from storage_node.paths import Paths
+from storage_node.paths import UNFINISHED_PREFIX, Paths
 from storage_node.restic import command, files, keys
 from storage_node.restic.command import Repository
 from storage_node.restic.crypto import Key
 from storage_node.restic.keys import KeyFile
 from storage_node.spec import Environment
-
-# Hidden names: they cannot be environments, are exported to nobody, and are removed when found.
-UNFINISHED_PREFIX = ".new-"
-PURGED_PREFIX = ".purged-"
 
 
 @dataclass(frozen=True)

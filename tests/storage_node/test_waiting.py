@@ -13,7 +13,7 @@ from storage_node.errors import AwayError, NodeError
 pytestmark = pytest.mark.cluster
 
 
-@pytest.mark.parametrize("number", [errno.ENOTCONN, errno.ESTALE, errno.EIO])
+@pytest.mark.parametrize("number", [errno.ENOTCONN, errno.ESTALE, errno.EIO, errno.EBADFD])
 def test_work_on_a_volume_that_goes_away_is_done_again(number: int, capsys: pytest.CaptureFixture[str]) -> None:
     failures: list[Exception] = [OSError(number, os.strerror(number)), AwayError("shop: it went away.")]
 
