@@ -1,12 +1,14 @@
-"""A cluster grows while an application writes backups: its disks, and from three nodes over five to seven."""
+"""A cluster grows while an application writes backups: environments, disks, and from three nodes over five to seven."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from demo.addon import Addon
 from tests.machines.clusters import Cluster, Writer, application, formed, nothing_is_lost
+from tests.machines.conftest import ENVIRONMENTS
+from tests.project import connections
 
 pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster, pytest.mark.timeout(7200)]
 
@@ -25,6 +27,24 @@ def addon(cluster: Cluster) -> Iterator[Addon]:
 
 def data_bytes(cluster: Cluster, node: str) -> int:
     return int(cluster.must(node, "df --output=size -B1 /data | tail -n 1"))
+
+
+def test_one_more_environment_is_one_step_on_each_node(cluster: Cluster, addon: Addon) -> None:
+    cluster.project.usual["environments"] = {**ENVIRONMENTS, "late": {"clients": ["10.77.0.103"]}}
+    cluster.project.configure()
+    server = "systemctl show --property MainPID nfs-ganesha"
+    with ExitStack() as opened, Writer(addon) as writer:
+        shells = [opened.enter_context(cluster.shell(node)) for node in cluster.nodes]
+        before = [(connections(shell), shell.run(server)) for shell in shells]
+        writer.in_the_middle()
+        said = cluster.project.make("up").stdout
+        assert [(connections(shell) - 1, shell.run(server)) for shell in shells] == before
+        writer.gets_on()
+    assert "created" not in said.partition("Resources:")[2]
+    assert writer.refused == []
+    assert all("late" in node["environments"] for node in cluster.whole()["nodes"].values())
+    cluster.look()
+    assert set(cluster.outputs["addon"]["environments"]) == {"shop", "blog", "late"}
 
 
 def test_the_disks_of_all_nodes_grow_online(cluster: Cluster, addon: Addon) -> None:
