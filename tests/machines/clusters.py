@@ -248,7 +248,7 @@ class Writer:
         deadline = time.monotonic() + BACKUP_SECONDS * 2
         while count() < wanted:
             if not self._thread.is_alive():
-                raise AssertionError(f"The writer ended by itself: {self._error}")
+                raise AssertionError(f"The writer ended by itself: {self._error!r}")
             if time.monotonic() > deadline:
                 raise AssertionError(f"Made: {self.done}; refused: {self.refused}; waited for {wanted}.")
             time.sleep(0.5)
