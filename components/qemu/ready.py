@@ -32,17 +32,16 @@ def wait(
     """
     started = time.monotonic()
     told = started
-    while not _greets(address, port, _patience(time.monotonic() - started)):
+    while (silence := _silence(address, port, host_public_key, _patience(time.monotonic() - started))) is not None:
         now = time.monotonic()
         if not alive():
             raise NotReadyError("it stopped while it was booting")
         if now - started > seconds:
-            raise NotReadyError(f"its SSH server did not answer within {seconds:.0f} s")
+            raise NotReadyError(f"its SSH server did not answer within {seconds:.0f} s: {silence}")
         if now - told > _PROGRESS_SECONDS:
             told = now
             progress(f"booting: {now - started:.0f} s")
         time.sleep(_POLL_SECONDS)
-    _check_key(address, port, host_public_key)
     progress(f"SSH answers after {time.monotonic() - started:.0f} s")
 
 
@@ -53,14 +52,26 @@ def _patience(elapsed: float) -> float:
     return max(1.0, elapsed / 20)
 
 
+def _silence(address: str, port: int, host_public_key: str, seconds: float) -> str | None:
+    """What keeps the server from proving that it owns the key, in words; None once it has.
+
+    A machine that boots may start its server anew, and whoever it has just greeted is cut off.
+    """
+    try:
+        if not _greets(address, port, seconds):
+            return "no greeting came"
+        _check_key(address, port, host_public_key)
+    except (OSError, asyncssh.ConnectionLost) as error:
+        # A deadline that passed is an OSError, too, and has no words.
+        return f"{error}" or type(error).__name__
+    return None
+
+
 def _greets(address: str, port: int, seconds: float) -> bool:
     """Whether an SSH banner comes. QEMU accepts the connection long before the guest does."""
-    try:
-        with socket.create_connection((address, port), timeout=seconds) as connection:
-            connection.settimeout(seconds)
-            return connection.recv(16).startswith(b"SSH-")
-    except OSError:
-        return False
+    with socket.create_connection((address, port), timeout=seconds) as connection:
+        connection.settimeout(seconds)
+        return connection.recv(16).startswith(b"SSH-")
 
 
 def _check_key(address: str, port: int, host_public_key: str) -> None:
@@ -71,7 +82,9 @@ def _check_key(address: str, port: int, host_public_key: str) -> None:
 
     try:
         found = asyncio.run(fetch())
-    except (OSError, asyncssh.Error, TimeoutError) as error:
+    except asyncssh.ConnectionLost:
+        raise
+    except asyncssh.Error as error:
         raise NotReadyError(f"its SSH server greeted and then failed: {error}") from error
     wanted = asyncssh.import_public_key(host_public_key)
     if found is None or found.public_data != wanted.public_data:

@@ -142,9 +142,11 @@ class Loop:
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
 
+    def start(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
+        return asyncio.run_coroutine_threadsafe(work, self.loop)
+
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        waiting: Future[Any] = asyncio.run_coroutine_threadsafe(work, self.loop)
-        return waiting.result(timeout=30)
+        return self.start(work).result(timeout=30)
 
     def stop(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
