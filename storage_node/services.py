@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -63,6 +65,10 @@ OnUnitInactiveSec=5min
 WantedBy=timers.target
 """
 
+# How often a unit that does not start is tried, and how long it is left in peace between.
+START_ATTEMPTS = 3
+START_AGAIN_SECONDS = 3.0
+
 METRICS_TIMER = "storage-node-metrics.timer"
 NFS_SERVER = "nfs-server.service"
 # The first that is installed keeps the time; both at once would fight.
@@ -105,10 +111,10 @@ def configure(paths: Paths, topology: str) -> bool:
 
 def running(paths: Paths, topology: str) -> list[str]:
     """The units that have to run on this node, whatever it serves through."""
-    time = next((unit for unit in TIME_SERVICES if (paths.vendor_units / unit).exists()), None)
+    clock = next((unit for unit in TIME_SERVICES if (paths.vendor_units / unit).exists()), None)
     timers = [unit for unit in TIMERS if (paths.vendor_units / unit).exists()]
     nfs = [NFS_SERVER] if topology == "standalone" else []
-    return [*nfs, *([time] if time else []), METRICS_TIMER, *timers]
+    return [*nfs, *([clock] if clock else []), METRICS_TIMER, *timers]
 
 
 def start(paths: Paths, units: Sequence[str], *, reload: bool, restart_nfs: bool) -> None:
@@ -154,16 +160,35 @@ def reload_if_active(paths: Paths, unit: str) -> None:
 
 
 def start_units(paths: Paths, units: Sequence[str]) -> None:
-    """Starts units and waits for them; raises NodeError that names those that did not start."""
+    """Starts units and waits for them; raises NodeError that names those that did not start, and their last words.
+
+    One that fails is tried again: a disk was seen not to be mounted on a busy machine that had just formatted it.
+    """
     if not has_systemd(paths):
         return
-    result = system.run(["systemctl", "start", *units])
-    if result.status:
-        failed = [u for u in units if system.run(["systemctl", "is-active", "--quiet", u]).status]
-        names = ", ".join(failed) or "a unit"
-        raise NodeError(
-            f"{names} did not start; see `journalctl -b -u {failed[0] if failed else NFS_SERVER}` on this node."
-        )
+    for attempt in range(1, START_ATTEMPTS + 1):
+        result = system.run(["systemctl", "start", *units])
+        if not result.status:
+            return
+        trouble = _trouble(units) or f"Starting {', '.join(units)} failed: {result.last_words}"
+        if attempt == START_ATTEMPTS:
+            raise NodeError(trouble)
+        print(f"{trouble} It is tried again.", file=sys.stderr, flush=True)
+        time.sleep(START_AGAIN_SECONDS)
+
+
+def _trouble(units: Sequence[str]) -> str:
+    """Which of the units did not start, in one sentence each."""
+    failed = [unit for unit in units if system.run(["systemctl", "is-active", "--quiet", unit]).status]
+    return " ".join(
+        f"{unit} did not start ({_last_words(unit)}); see `journalctl -b -u {unit}` on this node." for unit in failed
+    )
+
+
+def _last_words(unit: str) -> str:
+    lines = ["journalctl", "--boot", "--quiet", "--no-pager", "--output=cat", "--lines=3", f"--unit={unit}"]
+    said = [line.strip().rstrip(".") for line in system.run(lines).stdout.splitlines()]
+    return "; ".join(said) or "its journal says nothing"
 
 
 def launch_unit(paths: Paths, unit: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -188,6 +189,39 @@ def test_units_are_read_again_only_where_systemd_knows_them_otherwise(
     paths.at("/run/systemd/system").mkdir(parents=True)
     services.reload_units(paths, ["one.service", "two.service"])
     assert ran == ["show", *(["daemon-reload"] if read_again else [])]
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2, 3])
+def test_a_unit_that_does_not_start_is_tried_again_and_then_named(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], failures: int
+) -> None:
+    paths.at("/run/systemd/system").mkdir(parents=True)
+    starts, slept = list[list[str]](), list[float]()
+
+    def run(line: Sequence[str], **_: object) -> system.Result:
+        if line[1] == "start":
+            starts.append(list(line[2:]))
+            return system.Result(1 if len(starts) <= failures else 0, "", "A dependency job failed.")
+        if line[1] == "is-active":
+            return system.Result(3 if line[-1] == "brick.mount" else 0, "", "")
+        assert line[-1] == "--unit=brick.mount"
+        return system.Result(0, "Mounting brick.mount...\nbrick.mount: Failed with result 'protocol'.\n", "")
+
+    monkeypatch.setattr(system, "run", run)
+    monkeypatch.setattr("storage_node.services.time.sleep", slept.append)
+    words = (
+        "brick.mount did not start (Mounting brick.mount; brick.mount: Failed with result 'protocol'); "
+        "see `journalctl -b -u brick.mount` on this node."
+    )
+    if failures < services.START_ATTEMPTS:
+        services.start_units(paths, ["brick.mount", "chrony.service"])
+    else:
+        with pytest.raises(NodeError, match=re.escape(words)):
+            services.start_units(paths, ["brick.mount", "chrony.service"])
+    tried_again = min(failures, services.START_ATTEMPTS - 1)
+    assert starts == [["brick.mount", "chrony.service"]] * (tried_again + 1)
+    assert slept == [services.START_AGAIN_SECONDS] * tried_again
+    assert capsys.readouterr().err == f"{words} It is tried again.\n" * tried_again
 
 
 def test_a_secret_is_read_from_memory_by_another_user() -> None:
