@@ -118,9 +118,16 @@ def _bricks(
     for member in cluster.members:
         if not any(brick.member == member.id for brick in volume.bricks):
             problems.append(f"{member.name} has no brick in the volume; run `pulumi up`.")
-        if running.healers.get(member.id) is False:
-            problems.append(f"The self-heal daemon of {member.name} does not run.")
+    problems.extend(_healers(cluster, running))
     return found
+
+
+def _healers(cluster: Cluster, running: gluster.Running) -> list[str]:
+    if cluster.layout == "dispersed":
+        # Whichever it is, it heals what any brick lists.
+        return [] if any(running.healers.values()) else ["No self-heal daemon of the volume runs."]
+    stopped = [member.name for member in cluster.members if running.healers.get(member.id) is False]
+    return [f"The self-heal daemon of {name} does not run." for name in stopped]
 
 
 def _heals(paths: Paths, cluster: Cluster, own: str, problems: list[str]) -> dict[str, gluster.Heal]:

@@ -57,7 +57,7 @@ def wanted(cluster: Cluster) -> dict[str, str]:
             # A file's size is written beside its data, by default up to a second after a write was acknowledged, a
             # synchronous one too: a server that dies meanwhile leaves a file of 0 bytes that its client believes in.
             "disperse.eager-lock": "off",
-            # The self-heal daemons heal. By default each client does, too, whatever it looks at, eight at a time: with
+            # The self-heal daemon heals. By default each client does, too, whatever it looks at, eight at a time: with
             # two clients on each of seven members they keep each other waiting, and the backups.
             "disperse.background-heals": "0",
             # The least that a dispersed volume takes (11.1).

@@ -1,7 +1,8 @@
 """The service that keeps this node's part of the volume going: a brick or self-heal daemon that dies is started again.
 
 glusterd does that only when it starts itself. The service waits for the end of those very processes (pidfd_open(2)), so
-it costs next to nothing while all is well. Now and then it looks whether this node's clients know all bricks.
+it costs next to nothing while all is well. Now and then it looks whether this node's clients know all bricks, and
+whether this node's self-heal daemon is one that has to run: glusterd starts one on every member.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from storage_node import atomic
-from storage_node.cluster import gluster, graph
+from storage_node.cluster import gluster, graph, healer
 from storage_node.cluster.options import VOLUME
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
@@ -26,12 +28,13 @@ SETTLE_SECONDS = 3.0
 # Between two attempts, and between two looks for what nobody has started yet; each that came to nothing doubles it.
 RETRY_SECONDS = 10.0
 RETRY_SECONDS_MOST = 300.0
-# Between two looks at the clients, which is to read one small file where no bricks come.
-CLIENTS_SECONDS = 5.0
+# Between two looks at the clients, which is to read one small file where no bricks come, and at the other members.
+LOOK_SECONDS = 5.0
 # The names by which the log calls them; where glusterd writes down their ids; what the processes are called.
+_BRICK, _HEALER = "brick", "self-heal daemon"
 _PROCESSES = {
-    "brick": (f"/run/gluster/vols/{VOLUME}", "glusterfsd"),
-    "self-heal daemon": (f"/run/gluster/shd/{VOLUME}", "glusterfs"),
+    _BRICK: (f"/run/gluster/vols/{VOLUME}", "glusterfsd"),
+    _HEALER: (f"/run/gluster/shd/{VOLUME}", "glusterfs"),
 }
 
 _UNIT = """\
@@ -77,7 +80,7 @@ def run(paths: Paths) -> int:
         try:
             if (ended := dead(paths)) and _has_to_run():
                 print(f"This node's {' and '.join(ended)} does not run; it is started.", file=sys.stderr, flush=True)
-                # Nothing is changed by it on other members, so it is done whoever else is away.
+                # What runs is left alone by it, on other members, too; so it is done whoever else is away.
                 gluster.ask("volume", "start", VOLUME, "force")
         except NodeError as error:
             print(error, file=sys.stderr, flush=True)
@@ -89,9 +92,12 @@ def run(paths: Paths) -> int:
 
 
 def dead(paths: Paths) -> list[str]:
-    """What of this node's part of the volume does not run."""
-    there = processes(paths)
-    return [name for name in _PROCESSES if name not in there]
+    """What of this node's part of the volume has to run and does not."""
+    return sorted(_needed(paths) - processes(paths).keys())
+
+
+def _needed(paths: Paths) -> set[str]:
+    return {_BRICK, _HEALER} if healer.runs_here(paths) else {_BRICK}
 
 
 def _has_to_run() -> bool:
@@ -100,8 +106,13 @@ def _has_to_run() -> bool:
 
 
 def wait_for_end(paths: Paths, meanwhile: Callable[[], None]) -> None:
-    """Returns when one of them does not run any more; until then does ``meanwhile``, now and then."""
-    while len(there := processes(paths)) == len(_PROCESSES):
+    """Returns when one that has to run does not; until then ends those that need not, and does ``meanwhile``."""
+    while True:
+        needed, there = _needed(paths), processes(paths)
+        if not there.keys() >= needed:
+            return
+        for name in there.keys() - needed:
+            _end(name, there.pop(name))
         with contextlib.ExitStack() as opened:
             poll = select.poll()
             for pid in there.values():
@@ -111,11 +122,18 @@ def wait_for_end(paths: Paths, meanwhile: Callable[[], None]) -> None:
                     return
                 opened.callback(os.close, descriptor)
                 poll.register(descriptor, select.POLLIN)
-            while not poll.poll(CLIENTS_SECONDS * 1000):
-                try:
-                    meanwhile()
-                except NodeError as error:
-                    print(error, file=sys.stderr, flush=True)
+            if poll.poll(LOOK_SECONDS * 1000):
+                continue
+        try:
+            meanwhile()
+        except NodeError as error:
+            print(error, file=sys.stderr, flush=True)
+
+
+def _end(name: str, pid: int) -> None:
+    print(f"This node's {name} is ended: another member's does the work.", file=sys.stderr, flush=True)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
 
 
 def processes(paths: Paths) -> dict[str, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage_node import status
-from storage_node.cluster import fresh, gluster, health, options
+from storage_node.cluster import fresh, gluster, healer, health, options
 from storage_node.cluster.gluster import Peer, Running
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
@@ -35,6 +35,18 @@ def test_the_status_names_what_is_not_as_it_has_to_be(monkeypatch: pytest.Monkey
         found = health.collect(Paths(tmp_path), "storage-1", cluster(floatingAddress=None), problems)
         assert problems == [f"The volume data is {words}; run `pulumi up`."]
         assert found["quorum"] is False
+
+
+def test_of_a_dispersed_volume_one_self_heal_daemon_has_to_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    known = cluster(layout="dispersed", floatingAddress=None)
+    stand_in = Glusterd(monkeypatch, replace(there(3), layout="dispersed", options=options.wanted(known)))
+    stand_in.healers = {UUIDS[0]: False, UUIDS[2]: True}
+    problems: list[str] = []
+    health.collect(Paths(tmp_path), "storage-1", known, problems)
+    assert problems == []
+    stand_in.healers[UUIDS[2]] = False
+    health.collect(Paths(tmp_path), "storage-1", known, problems)
+    assert problems == ["No self-heal daemon of the volume runs."]
 
 
 def test_the_status_says_that_healing_is_held_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -80,6 +92,7 @@ def test_what_is_looked_at_again_and_again_is_asked_of_all_members_by_one(
 
     monkeypatch.setattr(gluster, "running", running)
     problems: list[str] = []
+    monkeypatch.setattr(healer, "runs_here", lambda _: True)
     seen = [Peer(UUIDS[0], gluster.IN_CLUSTER, True), Peer(UUIDS[2], gluster.IN_CLUSTER, True)]
     monkeypatch.setattr(gluster, "peers", lambda: seen)
     left = health.collect(Paths(tmp_path), "storage-2", known, problems, sparing=True)

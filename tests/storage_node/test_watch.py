@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from storage_node.cluster import gluster, watch
+from storage_node.cluster import gluster, healer, watch
 from storage_node.cluster.gluster import Volume
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
@@ -30,7 +31,8 @@ class Stop(Exception):  # noqa: N818 - ends an endless loop, and is no error
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> Paths:
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    monkeypatch.setattr(healer, "runs_here", lambda _: True)
     (tmp_path / "proc").symlink_to("/proc")
     for directory in ("vols", "shd"):
         (tmp_path / "run/gluster" / directory / "data").mkdir(parents=True)
@@ -78,7 +80,7 @@ def test_nothing_there_yet_is_no_error(paths: Paths) -> None:
 def test_what_lives_is_waited_for_and_its_clients_looked_at(
     paths: Paths, start: Start, dies: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(watch, "CLIENTS_SECONDS", 0.01)
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.01)
     both = start(BRICK, "glusterfsd"), start(HEALER, "glusterfs")
     looked_twice, looks = threading.Event(), list[None]()
 
@@ -96,6 +98,24 @@ def test_what_lives_is_waited_for_and_its_clients_looked_at(
     both[dies].kill()
     waiting.join(30)
     assert not waiting.is_alive()
+
+
+def test_a_self_heal_daemon_that_has_not_to_run_is_ended_and_not_missed(
+    paths: Paths, start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    brick, spare = start(BRICK, "glusterfsd"), start(HEALER, "glusterfs")
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(healer, "runs_here", lambda _: False)
+
+    def once_it_has_ended() -> None:
+        if spare.poll() is not None:
+            # The member that healed is gone: now it is this one's that has to run.
+            monkeypatch.setattr(healer, "runs_here", lambda _: True)
+
+    watch.wait_for_end(paths, once_it_has_ended)
+    assert (brick.poll(), spare.poll()) == (None, -signal.SIGTERM)
+    assert watch.dead(paths) == ["self-heal daemon"]
+    assert "This node's self-heal daemon is ended: another member's does the work.\n" in capsys.readouterr().err
 
 
 def watched(
