@@ -1,13 +1,17 @@
-"""Bricks that come new into a replicated volume: noted in the volume before, and told of where that came to nothing.
+"""Bricks that come new into a volume: the others have to know what those lack before anybody asks what is left to heal.
 
-While they are noted nothing is healed, so that nothing is on them but what all clients know to be there: what a client
-writes that does not know them yet would be missing on a brick that counts as filled.
+Those of a replicated volume are noted in it before, and told of where that came to nothing. While they are noted
+nothing is healed, so that nothing is on them but what all clients know to be there: what a client writes that does not
+know them yet would be missing on a brick that counts as filled.
 
 A fresh brick is empty, and the others have to know that, or it is taken for whole: nothing fills it, and who reads from
 it finds no backups. glusterd tells them within the change itself, by a client that it starts on the brick's own node
 and gives ten seconds to reach a majority (11.1). Seen among seven emulated members: that was not enough, the change was
 refused with "Commit failed", and the volume had the brick all the same. So whatever becomes of a change, the next
 attempt knows from the note which bricks it was about, and tells the others as glusterd does; once more does no harm.
+
+Nobody is told of a dispersed volume's. Its self-heal daemon finds the root missing on a brick, some time after that
+came, and what it makes there is listed from then on as to be healed; until then nothing is, and all seems well.
 """
 
 from __future__ import annotations
@@ -35,6 +39,9 @@ TELL_SECONDS = 300.0
 # The client that may tell of an empty brick, and how (libglusterfs: GF_CLIENT_PID_ADD_REPLICA_MOUNT).
 _CLIENT_PID = -12
 _ATTRIBUTE = "trusted.replace-brick"
+# By it a client of a dispersed volume heals what it is asked of, and says on which bricks it was whole before
+# ("Good: 110, Bad: 000"; ec_getxattr_heal_cbk).
+_HEAL = "trusted.ec.heal"
 
 
 def note(bricks: Sequence[Brick]) -> dict[str, str]:
@@ -65,11 +72,25 @@ def tell(paths: Paths, bricks: Sequence[Brick]) -> None:
     Raises AwayError when glusterd has not taken them up into the volume's description yet.
     """
     clients = _clients(paths)
-    with _volume(paths) as place:
+    with _volume(paths, f"--client-pid={_CLIENT_PID}") as place:
         for brick in bricks:
             if brick.name not in clients:
                 raise AwayError(f"The volume's description on this node does not have the brick {brick.name} yet.")
             until(partial(_untold, place, brick, clients[brick.name]), TELL_SECONDS)
+
+
+def heal_root(paths: Paths) -> None:
+    """Has the root of a dispersed volume be whole on all bricks; what else one of them lacks is listed from then on."""
+    with _volume(paths) as place:
+        until(partial(_incomplete, place), TELL_SECONDS)
+
+
+def _incomplete(place: Path) -> str | None:
+    try:
+        said = os.getxattr(place, _HEAL).decode()
+    except OSError as error:
+        return f"The volume's root cannot be healed yet: {error.strerror}"
+    return f"The volume's root is not whole on all bricks yet ({said})" if "0" in said.partition(",")[0] else None
 
 
 def _clients(paths: Paths) -> dict[str, str]:
@@ -88,15 +109,15 @@ def _clients(paths: Paths) -> dict[str, str]:
 
 
 @contextmanager
-def _volume(paths: Paths) -> Iterator[Path]:
-    """The volume, mounted for as long as the block lasts by a client that may tell of empty bricks."""
+def _volume(paths: Paths, *options: str) -> Iterator[Path]:
+    """The volume, mounted for as long as the block lasts by a client of its own, which knows all bricks."""
     place = paths.at("/run/storage-node-fresh")
     away = ["umount", "--lazy", str(place)]
     # What an attempt that was killed left there.
     system.run(away)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    line = ["glusterfs", "--volfile-server=localhost", f"--volfile-id={VOLUME}", f"--client-pid={_CLIENT_PID}"]
-    system.must([*line, str(place)], "Mounting the volume to tell of a fresh brick")
+    line = ["glusterfs", "--volfile-server=localhost", f"--volfile-id={VOLUME}", *options]
+    system.must([*line, str(place)], "Mounting the volume for what a fresh brick lacks")
     try:
         yield place
     finally:

@@ -58,6 +58,8 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
             partial(graph.outdated, wanted), KNOWN_SECONDS, then="run `pulumi up` again, until then nothing is healed"
         )
         gluster.change("volume", "set", VOLUME, *gluster.arguments_of(fresh.note([])))
+    if found and cluster.layout == "dispersed":
+        fresh.heal_root(paths)
     healed = healing.await_healed(partial(healing.look, paths, cluster.layout)) if found else 0
     return {
         "volume": VOLUME,

@@ -1,5 +1,6 @@
-"""Dispersed volumes on three, five and seven nodes: formed, used, and as many nodes lost as the layout promises."""
+"""Dispersed volumes on three, five and seven nodes: formed, as many lost as the layout promises, one replaced."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,29 @@ def test_a_dispersed_volume_loses_what_it_promises(tmp_path_factory: pytest.Temp
         assert writer.failed == []
         cluster.whole()
         nothing_is_lost(addon, writer)
+
+
+def test_a_member_of_a_dispersed_volume_that_is_lost_for_good_is_replaced(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with (
+        formed(tmp_path_factory.mktemp("dispersed") / "project", layout="dispersed", nodes=3) as cluster,
+        application(cluster) as addon,
+    ):
+        lost, other = cluster.nodes[0], cluster.nodes[2]
+        with Writer(addon) as writer:
+            writer.gets_on()
+            cluster.machine(lost).kill()
+            shutil.rmtree(cluster.machine(lost).directory)
+            cluster.directory.disk(f"{lost}-data").unlink()
+            writer.gets_on()
+            cluster.project.make("replace", NODE=lost)
+            writer.gets_on()
+        assert writer.failed == []
+        # Of three any two have to do: without another one every byte needs what the fresh one has.
+        cluster.look()
+        cluster.whole()
+        cluster.machine(other).kill()
+        nothing_is_lost(addon, writer)
+        cluster.power_on(other)
+        cluster.whole()

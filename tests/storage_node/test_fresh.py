@@ -138,6 +138,43 @@ def test_a_change_that_failed_on_this_very_node_is_forgotten_and_made_again(monk
     assert failing.told == []
 
 
+def test_what_a_fresh_brick_of_a_dispersed_volume_lacks_is_listed_before_anybody_asks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    node, wanted = Paths(tmp_path), cluster(layout="dispersed")
+    stand_in = Glusterd(monkeypatch, there(3, "dispersed", b0="/brick/brick-lost"))
+    lines, asked = list[str](), list[str]()
+    answers = iter([None, b"Good: 011, Bad: 000", b"Good: 111, Bad: 000"])
+
+    def getxattr(path: Path, attribute: str) -> bytes:
+        assert stand_in.said("replace-brick") is not None
+        assert (path, attribute) == (tmp_path / "run/storage-node-fresh", "trusted.ec.heal")
+        asked.append("root")
+        answer = next(answers)
+        if answer is None:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+        return answer
+
+    def heals(_: str) -> list[gluster.Heal]:
+        asked.append("heals")
+        return stand_in.heals
+
+    monkeypatch.setattr(system, "must", lambda line, _: lines.append(" ".join(line)))
+    monkeypatch.setattr(system, "run", lambda line: lines.append(line[0]))
+    monkeypatch.setattr("os.getxattr", getxattr)
+    monkeypatch.setattr(gluster, "heals", heals)
+    volume.apply(node, wanted, directories(3))
+    # First whether another brick is away; then the root, until it was whole on all bricks before; then what is left.
+    assert asked == ["heals", "root", "root", "root", "heals", "heals"]
+    mounted = f"glusterfs --volfile-server=localhost --volfile-id=data {tmp_path}/run/storage-node-fresh"
+    assert lines == ["umount", mounted, "umount"]
+    # A volume that was just made has nothing that one of its bricks could lack.
+    stand_in.present = None
+    asked.clear()
+    volume.apply(node, wanted, directories(3))
+    assert asked == []
+
+
 def test_the_volume_s_clients_are_known_by_their_bricks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     described = tmp_path / "var/lib/glusterd/vols/data/trusted-data.tcp-fuse.vol"
     described.parent.mkdir(parents=True)
