@@ -28,7 +28,8 @@ class Here(Shell):
 
     def attempt(self, command: str, *, stdin: str = "", seconds: float = 60) -> Result:
         environment = {**os.environ, "PATH": f"{self._place}:{os.environ['PATH']}"}
-        line = ["bash", "-c", command]
+        # restic hears SIGINT even where that is ignored by whoever started it; the script could not (bash(1), trap).
+        line = ["env", "--default-signal=INT", "bash", "-c", command]
         done = subprocess.run(
             line, input=stdin, env=environment, capture_output=True, text=True, timeout=seconds, check=False
         )
