@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from storage_node import atomic, system
-from storage_node.errors import NodeError
 from storage_node.paths import Paths
+from storage_node.waiting import until
 
 # The time a client waits for the server after a restart (grace) and after which a dead client's locks go (lease).
 _NFS_CONF = """\
@@ -65,8 +64,9 @@ OnUnitInactiveSec=5min
 WantedBy=timers.target
 """
 
-# How often a unit that does not start is tried, and how long it is left in peace between.
-START_ATTEMPTS = 3
+# For how long a unit that does not start is tried again, and how long it is left in peace between: systemd refuses a
+# sixth start within ten seconds (systemd-system.conf(5), DefaultStartLimitBurst).
+START_SECONDS = 30.0
 START_AGAIN_SECONDS = 3.0
 
 METRICS_TIMER = "storage-node-metrics.timer"
@@ -111,10 +111,10 @@ def configure(paths: Paths, topology: str) -> bool:
 
 def running(paths: Paths, topology: str) -> list[str]:
     """The units that have to run on this node, whatever it serves through."""
-    clock = next((unit for unit in TIME_SERVICES if (paths.vendor_units / unit).exists()), None)
+    time = next((unit for unit in TIME_SERVICES if (paths.vendor_units / unit).exists()), None)
     timers = [unit for unit in TIMERS if (paths.vendor_units / unit).exists()]
     nfs = [NFS_SERVER] if topology == "standalone" else []
-    return [*nfs, *([clock] if clock else []), METRICS_TIMER, *timers]
+    return [*nfs, *([time] if time else []), METRICS_TIMER, *timers]
 
 
 def start(paths: Paths, units: Sequence[str], *, reload: bool, restart_nfs: bool) -> None:
@@ -162,19 +162,17 @@ def reload_if_active(paths: Paths, unit: str) -> None:
 def start_units(paths: Paths, units: Sequence[str]) -> None:
     """Starts units and waits for them; raises NodeError that names those that did not start, and their last words.
 
-    One that fails is tried again: a disk was seen not to be mounted on a busy machine that had just formatted it.
+    What fails is tried again: a disk was seen not to be mounted on a busy machine that had just formatted it.
     """
-    if not has_systemd(paths):
-        return
-    for attempt in range(1, START_ATTEMPTS + 1):
-        result = system.run(["systemctl", "start", *units])
-        if not result.status:
-            return
-        trouble = _trouble(units) or f"Starting {', '.join(units)} failed: {result.last_words}"
-        if attempt == START_ATTEMPTS:
-            raise NodeError(trouble)
-        print(f"{trouble} It is tried again.", file=sys.stderr, flush=True)
-        time.sleep(START_AGAIN_SECONDS)
+    if has_systemd(paths):
+        until(partial(_not_started, units), START_SECONDS, START_AGAIN_SECONDS)
+
+
+def _not_started(units: Sequence[str]) -> str | None:
+    result = system.run(["systemctl", "start", *units])
+    if not result.status:
+        return None
+    return _trouble(units) or f"Starting {', '.join(units)} failed: {result.last_words}"
 
 
 def _trouble(units: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """How long a node that was lost for good takes to be filled again, against a plain copy of the same data."""
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -8,8 +7,8 @@ from dataclasses import replace
 
 from benchmarks.cluster.running import Running
 from benchmarks.figures import Figure
-from components.qemu.machine import Machine
 from demo.shell import Shell
+from tests.machines.clusters import lose_for_good
 
 #: What is backed up for it: random bytes, which neither restic nor the copy can make smaller.
 _MEGABYTES = 256
@@ -36,10 +35,7 @@ def measure(cluster: Running) -> Iterator[Figure]:
     )
     if made.status != 0:
         raise AssertionError(f"The data to be healed could not be made: {made.error}")
-    machine = Machine(cluster.directory, lost)
-    machine.kill()
-    shutil.rmtree(machine.directory)
-    cluster.directory.disk(f"{lost}-data").unlink()
+    lose_for_good(cluster.directory, lost)
     cluster.project.make("replace", NODE=lost)
     # The fresh machine may be reached in another way.
     cluster = replace(cluster, outputs=cluster.project.outputs())

@@ -19,6 +19,7 @@ from storage_node import services, system
 from storage_node.cluster import fresh, ganesha, gluster
 from storage_node.cluster.gluster import Brick
 from storage_node.cluster.options import VOLUME
+from storage_node.firewall import MANAGEMENT_PORT
 from storage_node.paths import Paths
 
 # What a switch takes that comes to a good end: glusterfs waits for 10 s for the bricks that do not answer.
@@ -28,8 +29,8 @@ TOUCH_SECONDS = 20.0
 _CONNECTIONS = ("ss", "--no-header", "--tcp", "--numeric", "--processes", "state", "established")
 _GANESHA = "ganesha.nfsd"
 _FUSE = "glusterfs"
-# glusterd's port, to which a client may have several connections at any time.
-_MANAGEMENT_PORT = "24007"
+# A client may have several connections to glusterd at any time.
+_MANAGEMENT = f":{MANAGEMENT_PORT}"
 _PROCESS = re.compile(r'\(\("([^"]+)",pid=(\d+),')
 
 
@@ -80,6 +81,6 @@ def doubled(connections: Iterable[str]) -> dict[int, str]:
     found = Counter[tuple[int, str, str]]()
     for line in connections:
         words, process = line.split(), _PROCESS.search(line)
-        if process and process[1] in {_GANESHA, _FUSE} and not words[3].endswith(f":{_MANAGEMENT_PORT}"):
+        if process and process[1] in {_GANESHA, _FUSE} and not words[3].endswith(_MANAGEMENT):
             found[int(process[2]), process[1], words[3]] += 1
     return {pid: name for (pid, name, _), count in found.items() if count > 1}

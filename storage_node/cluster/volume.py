@@ -59,6 +59,7 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
         )
         gluster.change("volume", "set", VOLUME, *gluster.arguments_of(fresh.note([])))
     if found and cluster.layout == "dispersed":
+        # Whatever was replaced now: a step that was killed after its replacement left no note of it.
         fresh.heal_root(paths)
     healed = healing.await_healed(partial(healing.look, paths, cluster.layout)) if found else 0
     return {

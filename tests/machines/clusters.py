@@ -1,6 +1,7 @@
 """A cluster on real machines for a module of tests, and an application that writes backups all the while."""
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -171,6 +172,14 @@ def proven(machine: Shell, member: Shell) -> Iterator[None]:
         yield
     finally:
         machine.run(f"rm -f {' '.join(PROOF)}")
+
+
+def lose_for_good(place: StackDirectory, node: str) -> None:
+    """The node's machine and its disk are gone, and nothing of them comes back."""
+    machine = Machine(place, node)
+    machine.kill()
+    shutil.rmtree(machine.directory)
+    place.disk(f"{node}-data").unlink()
 
 
 @contextmanager

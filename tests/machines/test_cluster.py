@@ -1,19 +1,17 @@
 """A cluster of three real machines, end to end: formed, used, one node lost, one replaced for good."""
 
-import shutil
 from collections.abc import Iterator
 
 import jsonschema
 import pytest
 
 from components.qemu.layout import StackDirectory
-from components.qemu.machine import Machine
 from demo.addon import Addon
 from demo.cluster import Cluster
 from demo.machines import application_machines
 from demo.tree import Tree
 from plan.addon import share
-from tests.machines.clusters import whole
+from tests.machines.clusters import lose_for_good, whole
 from tests.machines.conftest import ENVIRONMENTS
 from tests.plan.test_addon import SCHEMA
 from tests.project import Project, connections
@@ -147,10 +145,7 @@ def test_a_node_that_is_lost_for_good_is_replaced_by_one_command(cluster: Projec
         assert '"2026-04-01_020000_UTC"' in answers[0]
         assert answers == answers[:1] * 3
         # The first, which also ran the volume's step: nothing may depend on it.
-        machine = Machine(place, "storage-1")
-        machine.kill()
-        shutil.rmtree(machine.directory)
-        place.disk("storage-1-data").unlink()
+        lose_for_good(place, "storage-1")
         addon.backup(tree.path, "2026-04-01_030000_UTC", "auto")
         refused = cluster.make("replace", NODE="storage-2", check=False)
         assert refused.returncode != 0

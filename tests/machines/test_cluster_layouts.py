@@ -1,12 +1,11 @@
 """Dispersed volumes on three, five and seven nodes: formed, as many lost as the layout promises, one replaced."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from plan.layout import REDUNDANCY
-from tests.machines.clusters import Cluster, Writer, application, formed, nothing_is_lost
+from tests.machines.clusters import Cluster, Writer, application, formed, lose_for_good, nothing_is_lost
 
 pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster, pytest.mark.timeout(7200)]
 
@@ -56,9 +55,7 @@ def test_a_member_of_a_dispersed_volume_that_is_lost_for_good_is_replaced(
         lost, other = cluster.nodes[0], cluster.nodes[2]
         with Writer(addon) as writer:
             writer.gets_on()
-            cluster.machine(lost).kill()
-            shutil.rmtree(cluster.machine(lost).directory)
-            cluster.directory.disk(f"{lost}-data").unlink()
+            lose_for_good(cluster.directory, lost)
             writer.gets_on()
             cluster.project.make("replace", NODE=lost)
             writer.gets_on()
