@@ -7,7 +7,7 @@ from pathlib import Path
 from components.qemu import credentials, process, qmp
 from components.qemu.definition import Definition
 from components.qemu.disk import serial_of
-from components.qemu.switch import SOCKET, SUFFIX, hardware_address
+from components.qemu.switch import PAYLOAD_BYTES, SOCKET, SUFFIX, hardware_address
 
 ROOT_DISK = "root.qcow2"
 PID_FILE = "qemu.pid"
@@ -34,7 +34,10 @@ KERNEL_LINE = "console=ttyS0 quiet mitigations=off net.ifnames=0 fsck.mode=skip 
 # start of a program is translated again. Measured without: a boot takes 0.74 and a program's start 0.39 of the time.
 # Linux gives the processor's counter up as its clock when a look at it came late, as on a busy computer it does. The
 # HPET that it takes then waits for QEMU's other threads at each look: 113 us, where one by the counter took 12.
-EMULATED_KERNEL_LINE = f"{KERNEL_LINE} norandmaps tsc=nowatchdog"
+# OpenSSL's SSSE3 code shuffles bytes, which QEMU does one by one: without it ChaCha20 is three times as fast (108 MB/s
+# instead of 32). The variable is OpenSSL's own: restic, for one, takes no notice of it.
+_WITHOUT_SSSE3 = "systemd.setenv=OPENSSL_ia32cap=~0x20000000000"
+EMULATED_KERNEL_LINE = f"{KERNEL_LINE} norandmaps tsc=nowatchdog {_WITHOUT_SSSE3}"
 
 
 @cache
@@ -88,7 +91,7 @@ def arguments(definition: Definition) -> list[str]:
     ends = f"local.type=unix,local.path={port},remote.type=unix,remote.path={NETWORK}/{SOCKET}"
     line += ["-netdev", f"dgram,id=storage,{ends}"]
     hardware = hardware_address(private).hex(":")
-    line += ["-device", f"virtio-net-pci,netdev=storage,mac={hardware},host_mtu=9000,romfile="]
+    line += ["-device", f"virtio-net-pci,netdev=storage,mac={hardware},host_mtu={PAYLOAD_BYTES},romfile="]
     line += ["-smbios", f"type=11,path={credentials.DIRECTORY}/{credentials.NAME}"]
     line += ["-device", "virtio-rng-pci", "-serial", f"file:{CONSOLE}", "-pidfile", PID_FILE]
     return [*line, "-qmp", f"unix:{qmp.SOCKET},server=on,wait=off"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.qemu import files
 from components.qemu.definition import NETWORK, MachineSpec
-from components.qemu.switch import hardware_address
+from components.qemu.switch import PAYLOAD_BYTES, hardware_address
 
 DIRECTORY = "credentials"
 
@@ -20,7 +20,7 @@ _NETWORK = """[Match]
 MACAddress={hardware}
 
 [Link]
-MTUBytes=9000
+MTUBytes={payload}
 
 [Network]
 Address={address}
@@ -54,7 +54,9 @@ def _lines(spec: MachineSpec) -> str:
 
 def _network(spec: MachineSpec) -> str:
     hardware = hardware_address(spec.private_address).hex(":")
-    return _NETWORK.format(hardware=hardware, address=f"{spec.private_address}/{NETWORK.prefixlen}")
+    return _NETWORK.format(
+        hardware=hardware, payload=PAYLOAD_BYTES, address=f"{spec.private_address}/{NETWORK.prefixlen}"
+    )
 
 
 def _ended(text: str) -> str:

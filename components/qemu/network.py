@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
+
 from components.qemu import files, process, sockets, switch
 
 START_SECONDS = 20.0
@@ -49,9 +51,21 @@ def _answers(network: Path) -> bool:
     return True
 
 
+def _is_outdated(running: psutil.Process) -> bool:
+    try:
+        return running.create_time() < Path(switch.__file__).stat().st_mtime
+    except psutil.NoSuchProcess:
+        return False
+
+
 def start(network: Path) -> None:
-    """Start the switch unless it runs; it outlives the caller. Raises NetworkError."""
+    """Start the switch unless it runs; it outlives the caller. Raises NetworkError.
+
+    One that is older than its program makes way for a new one: it may not know what the machines send now.
+    """
     network.mkdir(parents=True, exist_ok=True)
+    if (running := process.find(network, process.SWITCH)) is not None and _is_outdated(running):
+        process.end(running, signal.SIGTERM)
     log = network / "switch.log"
     deadline = time.monotonic() + START_SECONDS
     while not (is_running(network) and _answers(network)):

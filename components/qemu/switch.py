@@ -25,8 +25,11 @@ SOCKET = "switch"
 SUFFIX = ".port"
 SHARED_SUFFIX = ".shared"
 
-# The largest Ethernet frame: 9000 bytes of payload, header, and a tag.
-FRAME_BYTES = 9000 + 18
+# What a frame carries at the most: close to the largest IPv4 packet. Network cards of real machines take that much from
+# the kernel at once and cut it themselves; these cannot, and each frame costs an emulated machine a great deal.
+PAYLOAD_BYTES = 65000
+# Header and a tag.
+FRAME_BYTES = PAYLOAD_BYTES + 18
 
 # Frames that wait for a machine that reads slowly; beyond them frames are dropped, as on any switch. The kernel
 # itself queues about ten.

@@ -1,8 +1,8 @@
 """The service that keeps this node's part of the volume going: a brick or self-heal daemon that dies is started again.
 
 glusterd does that only when it starts itself. The service waits for the end of those very processes (pidfd_open(2)), so
-it costs next to nothing while all is well. Now and then it looks whether this node's clients know all bricks, and
-whether this node's self-heal daemon is one that has to run: glusterd starts one on every member.
+it costs next to nothing while all is well. Now and then it looks whether this node's clients know all bricks, whether
+its brick has another port, and whether its self-heal daemon has to run: glusterd starts one on every member.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from storage_node import atomic
-from storage_node.cluster import gluster, graph, healer
+from storage_node.cluster import gluster, graph, healer, ports
 from storage_node.cluster.options import VOLUME
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
@@ -73,9 +73,9 @@ def configure(paths: Paths) -> bool:
 def run(paths: Paths) -> int:
     """Watches until it is ended."""
     pause = RETRY_SECONDS
-    clients = graph.Keeper(paths)
+    clients, brick = graph.Keeper(paths), ports.Keeper(paths)
     while True:
-        wait_for_end(paths, clients.look)
+        wait_for_end(paths, clients.look, lambda: brick.look(processes(paths).get(_BRICK)))
         time.sleep(SETTLE_SECONDS)
         try:
             if (ended := dead(paths)) and _has_to_run():
@@ -105,7 +105,7 @@ def _has_to_run() -> bool:
     return volume is not None and volume.started
 
 
-def wait_for_end(paths: Paths, meanwhile: Callable[[], None]) -> None:
+def wait_for_end(paths: Paths, *meanwhile: Callable[[], None]) -> None:
     """Returns when one that has to run does not; until then ends those that need not, and does ``meanwhile``."""
     while True:
         needed, there = _needed(paths), processes(paths)
@@ -124,10 +124,11 @@ def wait_for_end(paths: Paths, meanwhile: Callable[[], None]) -> None:
                 poll.register(descriptor, select.POLLIN)
             if poll.poll(LOOK_SECONDS * 1000):
                 continue
-        try:
-            meanwhile()
-        except NodeError as error:
-            print(error, file=sys.stderr, flush=True)
+        for look in meanwhile:
+            try:
+                look()
+            except NodeError as error:
+                print(error, file=sys.stderr, flush=True)
 
 
 def _end(name: str, pid: int) -> None:

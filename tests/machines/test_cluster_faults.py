@@ -134,10 +134,14 @@ def test_all_disks_full_refuses_backups_and_hurts_none(cluster: Cluster, kept: W
 def test_a_brick_that_dies_is_started_again(cluster: Cluster, kept: Writer) -> None:
     node = "storage-3"
     before = cluster.must(node, "pidof glusterfsd").strip()
+    port = cluster.must(node, f"tr '\\0' '\\n' </proc/{before}/cmdline | grep --after-context=1 brick-port | tail -n 1")
     cluster.must(node, f"kill -KILL {before}")
     kept.gets_on()
     cluster.whole()
     assert cluster.must(node, "pidof glusterfsd").strip() != before
+    # A client that was told of the port of before would dial that for good.
+    for member in cluster.nodes:
+        cluster.must(member, f"timeout 30 bash -c '</dev/tcp/10.77.0.13/{port.strip()}'")
     assert kept.refused == []
 
 

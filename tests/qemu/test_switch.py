@@ -46,7 +46,7 @@ class Nic:
 
     def receive(self) -> bytes:
         """What follows the headers of the next frame."""
-        return self.socket.recv(10000)[34:]
+        return self.socket.recv(2 * switch.FRAME_BYTES)[34:]
 
     def hears_nothing(self, but: "Nic") -> bool:
         """Whether a frame of ``but``'s, sent now, is the next that arrives."""
@@ -87,9 +87,9 @@ def test_a_broadcast_reaches_every_other_machine(nic: Callable[[str], Nic]) -> N
     assert a.hears_nothing(but=b)
 
 
-def test_a_frame_of_9000_bytes_of_payload_passes_whole(nic: Callable[[str], Nic]) -> None:
+def test_a_frame_of_the_largest_size_passes_whole(nic: Callable[[str], Nic]) -> None:
     a, b = nic(A), nic(B)
-    body = os.urandom(9000 - 20)
+    body = os.urandom(switch.PAYLOAD_BYTES - 20)
     a.send(b.hardware, body)
     assert b.receive() == body
 
@@ -134,6 +134,23 @@ def test_machines_that_run_go_on_when_the_switch_is_started_anew(
     network.start(stack.network)
     a.send(b.hardware)
     assert b.receive() == b"hello"
+
+
+def test_a_switch_that_is_older_than_its_program_makes_way_for_a_new_one(
+    stack: StackDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "switch.py"
+    program.write_bytes(Path(switch.__file__).read_bytes())
+    monkeypatch.setattr(switch, "__file__", str(program))
+    found = list[int]()
+    # As a project is that was just changed, and as it is afterwards.
+    for age in (60, 60, -60):
+        os.utime(program, (time.time() - age, time.time() - age))
+        network.start(stack.network)
+        running = process.find(stack.network, process.SWITCH)
+        assert running is not None
+        found.append(running.pid)
+    assert found[0] == found[1] != found[2]
 
 
 def test_a_machine_that_was_started_anew_is_found_at_its_new_socket(nic: Callable[[str], Nic]) -> None:

@@ -82,8 +82,14 @@ def test_a_brick_has_another_name_on_each_fresh_disk_and_keeps_it(tmp_path: Path
     assert len(names) == 2
 
 
+def processor(paths: Paths, line: str = "flags : fpu aes pclmulqdq avx") -> Paths:
+    paths.at("/proc").mkdir()
+    paths.at("/proc/cpuinfo").write_text(f"processor : 0\n{line}\nbugs : none\n")
+    return paths
+
+
 def test_glusterd_knows_all_members_and_tls_before_it_starts(tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
+    paths = processor(Paths(tmp_path))
     credentials = membership.credentials(SECRETS)
     assert glusterd.configure(paths, "storage-2", cluster(), credentials)
     assert not glusterd.configure(paths, "storage-2", cluster(), credentials)
@@ -97,6 +103,23 @@ def test_glusterd_knows_all_members_and_tls_before_it_starts(tmp_path: Path) -> 
     assert "NumTickets = 0" in paths.at(found[1]).read_text().splitlines()
     assert paths.at("/etc/ssl/glusterfs.key").stat().st_mode & 0o777 == 0o600
     assert glusterd.configure(paths, "storage-2", cluster(5), credentials)
+
+
+@pytest.mark.parametrize(
+    ("line", "first"),
+    [
+        ("flags : fpu aes pclmulqdq avx avx2", "TLS_AES_128_GCM_SHA256"),
+        ("flags : fpu aes pclmulqdq ssse3", "TLS_CHACHA20_POLY1305_SHA256"),
+        ("Features : fp asimd aes pmull sha1", "TLS_AES_128_GCM_SHA256"),
+        ("Features : fp asimd", "TLS_CHACHA20_POLY1305_SHA256"),
+    ],
+)
+def test_the_servers_prefer_the_cipher_that_the_processor_is_fast_at(tmp_path: Path, line: str, first: str) -> None:
+    contents = glusterd.files(processor(Paths(tmp_path), line)).values()
+    (listed,) = [words for content in contents for words in re.findall(r"^Ciphersuites = (.*)$", content, re.MULTILINE)]
+    suites = listed.split(":")
+    assert suites[0] == first
+    assert len(set(suites)) == 3
 
 
 def test_a_keeper_that_runs_with_other_members_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,10 +153,10 @@ def test_the_keeper_of_the_bricks_is_always_of_the_installed_program(
     monkeypatch.setattr(mount, "mounted_at", lambda _: mount)
     monkeypatch.setattr(glusterd, "start", lambda *_, **__: None)
     monkeypatch.setattr(services, "restart_if_active", lambda _, unit: restarted.append(unit))
-    credentials = membership.credentials(SECRETS)
+    credentials, paths = membership.credentials(SECRETS), processor(Paths(tmp_path))
     # On a fresh node it does not run yet, and is not asked for.
     for renewed, expected in ((True, []), (False, []), (True, ["storage-node-brick.service"])):
-        member.configure(Paths(tmp_path), "storage-1", cluster(), credentials, renewed=renewed)
+        member.configure(paths, "storage-1", cluster(), credentials, renewed=renewed)
         assert restarted == expected
 
 
