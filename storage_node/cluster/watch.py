@@ -13,7 +13,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from storage_node import atomic
@@ -75,7 +75,7 @@ def run(paths: Paths) -> int:
     pause = RETRY_SECONDS
     clients, brick = graph.Keeper(paths), ports.Keeper(paths)
     while True:
-        wait_for_end(paths, clients.look, lambda: brick.look(processes(paths).get(_BRICK)))
+        wait_for_end(paths, lambda _: clients.look(), lambda there: brick.look(there.get(_BRICK)))
         time.sleep(SETTLE_SECONDS)
         try:
             if (ended := dead(paths)) and _has_to_run():
@@ -105,8 +105,11 @@ def _has_to_run() -> bool:
     return volume is not None and volume.started
 
 
-def wait_for_end(paths: Paths, *meanwhile: Callable[[], None]) -> None:
-    """Returns when one that has to run does not; until then ends those that need not, and does ``meanwhile``."""
+def wait_for_end(paths: Paths, *meanwhile: Callable[[Mapping[str, int]], None]) -> None:
+    """Returns when one that has to run does not; until then ends those that need not.
+
+    ``meanwhile`` is done now and then, and told the ids of the processes that run, by what they are.
+    """
     while True:
         needed, there = _needed(paths), processes(paths)
         if not there.keys() >= needed:
@@ -126,7 +129,7 @@ def wait_for_end(paths: Paths, *meanwhile: Callable[[], None]) -> None:
                 continue
         for look in meanwhile:
             try:
-                look()
+                look(there)
             except NodeError as error:
                 print(error, file=sys.stderr, flush=True)
 

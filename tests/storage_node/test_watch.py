@@ -62,7 +62,7 @@ def test_a_process_is_one_of_its_kind_that_lives(paths: Paths, start: Start) -> 
     assert watch.processes(paths) == {"brick": brick.pid, "self-heal daemon": healer.pid}
     brick.kill()
     # Not reaped yet: its entry in /proc is still there.
-    watch.wait_for_end(paths, lambda: None)
+    watch.wait_for_end(paths, lambda _: None)
     assert watch.processes(paths) == {"self-heal daemon": healer.pid}
 
 
@@ -84,7 +84,7 @@ def test_what_lives_is_waited_for_and_its_clients_looked_at(
     both = start(BRICK, "glusterfsd"), start(HEALER, "glusterfs")
     looked_twice, looks = threading.Event(), list[None]()
 
-    def look() -> None:
+    def look(_: object) -> None:
         looks.append(None)
         if len(looks) == 2:
             looked_twice.set()
@@ -107,7 +107,7 @@ def test_a_self_heal_daemon_that_has_not_to_run_is_ended_and_not_missed(
     monkeypatch.setattr(watch, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(healer, "runs_here", lambda _: False)
 
-    def once_it_has_ended() -> None:
+    def once_it_has_ended(_: object) -> None:
         if spare.poll() is not None:
             # The member that healed is gone: now it is this one's that has to run.
             monkeypatch.setattr(healer, "runs_here", lambda _: True)
