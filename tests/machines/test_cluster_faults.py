@@ -7,7 +7,8 @@ import pytest
 
 from demo.addon import Addon
 from demo.tree import Tree
-from tests.machines.clusters import Cluster, Writer, application, formed, nothing_is_lost, writes_are_refused
+from tests.machines.clusters import Cluster, application, formed, writes_are_refused
+from tests.machines.writer import Writer, nothing_is_lost
 from tests.project import boot_id
 
 pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster]

@@ -6,8 +6,9 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from demo.addon import Addon
-from tests.machines.clusters import Cluster, Writer, application, formed, nothing_is_lost
+from tests.machines.clusters import Cluster, application, formed
 from tests.machines.conftest import ENVIRONMENTS
+from tests.machines.writer import Writer, nothing_is_lost
 from tests.project import connections
 
 pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster, pytest.mark.timeout(7200)]

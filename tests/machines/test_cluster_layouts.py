@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from plan.layout import REDUNDANCY
-from tests.machines.clusters import Cluster, Writer, application, formed, lose_for_good, nothing_is_lost
+from tests.machines.clusters import Cluster, application, formed, lose_for_good
+from tests.machines.writer import Writer, nothing_is_lost
 
 pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster, pytest.mark.timeout(7200)]
 
