@@ -20,9 +20,22 @@ from pathlib import Path
 from storage_node import atomic, system
 from storage_node.cluster.membership import Cluster, Member
 from storage_node.firewall import KEEPER_PORT as PORT
+from storage_node.firewall import NFS_PORT
 from storage_node.floating import interface
+from storage_node.floating.clients import Client, Clients, connected, wake
 from storage_node.floating.lease import LEASE_SECONDS, RENEW_SECONDS, Candidate, Voter
-from storage_node.floating.message import CLAIM, DENY, GRANT, LARGEST_BYTES, RELEASE, Message, Reader, pack
+from storage_node.floating.message import (
+    CLAIM,
+    CLIENTS,
+    DENY,
+    GRANT,
+    LARGEST_BYTES,
+    MOST_CLIENTS,
+    RELEASE,
+    Message,
+    Reader,
+    pack,
+)
 
 # So much later than it is due something may be done, by chance: members that are free to ask at once do not all ask.
 SPREAD_SECONDS = 0.25
@@ -53,6 +66,7 @@ class Keeper:
         # One that has not begun yet is not one that fell silent.
         self._heard = dict.fromkeys(self._others, math.inf)
         self._dropped: set[str] = set()
+        self._clients = Clients()
         self._on = False
         self._put_until = 0.0
         self._to_announce = 0
@@ -156,8 +170,17 @@ class Keeper:
         lost: tuple[str, ...] = ()
         if self._candidate.holds(now):
             lost = tuple(name for name, heard in self._heard.items() if now - heard > LEASE_SECONDS)
-        self._send(CLAIM, self._others.values(), number, lost)
+        self._send(CLAIM, self._others.values(), number, lost=lost)
         self._drop(lost)
+        if self._on:
+            self._tell_clients(now)
+
+    def _tell_clients(self, now: float) -> None:
+        """Tells the others who has to be woken if this node falls silent."""
+        there = sorted(connected(self._address, NFS_PORT))[:MOST_CLIENTS]
+        self._clients.see(there, now)
+        if there:
+            self._send(CLIENTS, self._others.values(), self._candidate.round, clients=tuple(there))
 
     def _settle(self, now: float) -> None:
         """The address as the lease has it."""
@@ -173,6 +196,7 @@ class Keeper:
             self._take_off()
         if self._on and self._to_announce:
             interface.announce(self._address, self._interface)
+            wake(self._address, NFS_PORT, self._clients.recent(now))
             self._to_announce -= 1
 
     def _take_off(self) -> None:
@@ -223,11 +247,20 @@ class Keeper:
             self._candidate.granted(message.sender, message.round)
         elif message.kind == RELEASE:
             self._voter.release(message.sender)
+        elif message.kind == CLIENTS:
+            self._clients.see(message.clients, now)
 
-    def _send(self, kind: str, to: Iterable[Member], round_: int, lost: tuple[str, ...] = ()) -> None:
+    def _send(
+        self,
+        kind: str,
+        to: Iterable[Member],
+        round_: int,
+        lost: tuple[str, ...] = (),
+        clients: tuple[Client, ...] = (),
+    ) -> None:
         for member in to:
             self._number += 1
-            message = Message(kind, self._own.name, self._incarnation, self._number, round_, lost)
+            message = Message(kind, self._own.name, self._incarnation, self._number, round_, lost, clients)
             # A member that is away, or a network that is down, hears nothing; that is what leases are for.
             with contextlib.suppress(OSError):
                 self._socket.sendto(pack(message, self._secret), (member.address, PORT))

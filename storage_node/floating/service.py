@@ -38,7 +38,7 @@ def unit_files(paths: Paths) -> dict[Path, str]:
 
 
 def configure(paths: Paths, secret: str) -> bool:
-    """Writes the service and its secret; returns whether one that runs has to be started anew."""
+    """Writes the service and its secret; returns whether any of it changed."""
     changed = passwords.read(paths.cluster_secret) != secret
     if changed:
         passwords.write(paths.cluster_secret, secret)

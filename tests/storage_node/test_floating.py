@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import json
 import random
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage_node.floating.lease import LEASE_SECONDS, RENEW_SECONDS, Candidate, Voter
-from storage_node.floating.message import CLAIM, GRANT, Message, Reader, pack
+from storage_node.floating.message import CLAIM, CLIENTS, GRANT, LARGEST_BYTES, MOST_CLIENTS, Message, Reader, pack
 
 pytestmark = pytest.mark.cluster
 
@@ -150,3 +151,21 @@ def test_messages_are_taken_once_from_members_who_know_the_secret() -> None:
     assert reader.read(pack(Message(GRANT, "n9", 5, 2), SECRET)) is None
     assert reader.read(b"short") is None
     assert reader.read(pack(Message(GRANT, "n1", 6, 1), SECRET)) is not None
+
+
+def test_an_earlier_programs_keeper_reads_all_messages() -> None:
+    # It knows these fields, and ends when there is another.
+    known = {"kind", "sender", "incarnation", "number", "round", "lost"}
+    for message in (Message(CLAIM, "n1", 5, 1, lost=("n2",)), Message(CLIENTS, "n1", 5, 2, clients=(("10.0.0.1", 7),))):
+        assert set(json.loads(pack(message, SECRET)[32:])) == known
+
+
+def test_all_clients_fit_into_a_message() -> None:
+    clients = tuple(
+        (f"100.200.{100 + number // 250}.{number % 250}", 65000 + number % 500) for number in range(MOST_CLIENTS)
+    )
+    data = pack(Message(CLIENTS, "n1", 5, 1, clients=clients), SECRET)
+    assert len(data) <= LARGEST_BYTES
+    found = Reader(SECRET, frozenset({"n1"})).read(data)
+    assert found is not None
+    assert found.clients == clients

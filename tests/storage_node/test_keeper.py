@@ -15,7 +15,9 @@ import pytest
 from storage_node import system
 from storage_node.cluster import membership
 from storage_node.cluster.membership import Cluster
+from storage_node.floating import interface
 from storage_node.floating import keeper as keeper_module
+from storage_node.floating.clients import Client
 from storage_node.floating.keeper import Keeper
 from storage_node.floating.lease import LEASE_SECONDS, RENEW_SECONDS
 from storage_node.floating.message import CLAIM, Message, pack
@@ -192,3 +194,37 @@ def test_who_asks_without_a_majority_is_not_said_to_hold_the_address(
     assert told() is None
     assert keeper._voter.claim("storage-2", now)
     assert told() is None
+
+
+def test_who_takes_the_address_over_wakes_the_clients_of_the_one_before(
+    keeper: Keeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = frozenset({("10.0.0.9", 801), ("10.0.0.8", 802)})
+    woken: list[tuple[str, int, list[Client]]] = []
+    for name in ("put_on", "announce"):
+        monkeypatch.setattr(interface, name, lambda *_: None)
+    monkeypatch.setattr(system, "run", lambda *_, **__: system.Result(0, "", ""))
+    monkeypatch.setattr(keeper_module, "connected", lambda *to: there if to == ("127.0.0.10", 2049) else frozenset())
+    monkeypatch.setattr(keeper_module, "wake", lambda *to: woken.append((*to[:2], list(to[2]))))
+    now = keeper_module._now()
+    monkeypatch.setattr(keeper_module, "_now", lambda: now)
+    monkeypatch.setattr(interface, "of_address", lambda _: ("lo", 1))
+    next_one = Keeper(on_loopback(3), "storage-2", SECRET.decode(), tmp_path / "next")
+
+    def win(candidate: Keeper) -> None:
+        candidate._ask(now)
+        candidate._candidate.granted("storage-3", candidate._candidate.round)
+        candidate._settle(now)
+
+    with next_one._socket:
+        for each in (keeper, next_one):
+            each._voter.started = now - LEASE_SECONDS
+        win(keeper)
+        assert woken == [("127.0.0.10", 2049, [])]
+        keeper._ask(now)
+        next_one._receive()
+        # It dies, and what it said is not forgotten within a lease.
+        now += LEASE_SECONDS
+        next_one._bury(now)
+        win(next_one)
+        assert woken[1:] == [("127.0.0.10", 2049, sorted(there))]
