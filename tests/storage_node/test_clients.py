@@ -54,8 +54,8 @@ def test_a_client_of_a_dead_server_learns_of_it_when_woken_and_one_of_a_living_g
         with pytest.raises(TimeoutError):
             client.recv(1)
         client.settimeout(10)
-        # One that cannot be reached comes before it.
-        wake(address, port, [("0.0.0.1", 700), client.getsockname()])
+        # One that the kernel refuses to send to comes before it.
+        wake(address, port, [("255.255.255.255", 700), client.getsockname()])
         with pytest.raises(ConnectionResetError):
             client.recv(1)
 
