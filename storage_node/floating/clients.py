@@ -34,16 +34,24 @@ class Clients:
 
     def see(self, clients: Iterable[Client], now: float) -> None:
         """Notes that these are connected."""
+        # A keeper that never holds the address is told each second for years, and clients come by ever new ports.
+        self._forget(now)
         self._seen.update(dict.fromkeys(clients, now))
 
     def recent(self, now: float) -> list[Client]:
-        """Those that were connected not long ago; others are forgotten."""
-        self._seen = {client: seen for client, seen in self._seen.items() if now - seen <= REMEMBERED_SECONDS}
+        """Those that were connected not long ago."""
+        self._forget(now)
         return sorted(self._seen)
+
+    def _forget(self, now: float) -> None:
+        self._seen = {client: seen for client, seen in self._seen.items() if now - seen <= REMEMBERED_SECONDS}
 
 
 def connected(address: str, port: int, tables: Iterable[Path] = TABLES) -> frozenset[Client]:
-    """Who has a TCP connection to this address and port of this machine, by proc(5)'s net/tcp. Raises OSError."""
+    """Who has a TCP connection to this address and port of this machine, by proc(5)'s net/tcp. Raises OSError.
+
+    The holder asks each second, so a process of `ss` each time would be dear on a small node.
+    """
     found: set[Client] = set()
     for table in filter(Path.exists, tables):  # a kernel without IPv6 has one of them
         for line in table.read_text().splitlines()[1:]:

@@ -72,3 +72,11 @@ def test_clients_are_remembered_for_a_while() -> None:
     assert known.recent(100.0 + REMEMBERED_SECONDS) == [("10.0.0.1", 701), ("10.0.0.2", 700)]
     assert known.recent(101.0 + REMEMBERED_SECONDS) == [("10.0.0.2", 700)]
     assert known.recent(101.5 + REMEMBERED_SECONDS) == []
+
+
+def test_a_keeper_that_is_only_ever_told_forgets_as_well() -> None:
+    known = Clients()
+    for number in range(200):
+        known.see([("10.0.0.2", 700 + number)], float(number))
+    assert sorted(known._seen) == known.recent(199.0)
+    assert len(known._seen) == REMEMBERED_SECONDS + 1
