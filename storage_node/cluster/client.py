@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from storage_node import atomic, mount
 from storage_node.cluster.membership import Cluster
 from storage_node.cluster.options import VOLUME
@@ -42,19 +44,34 @@ TimeoutStartSec=900
 WantedBy=multi-user.target
 """
 
+# glusterd runs what lies there when it has started the volume. So a fresh volume is mounted on all members at once, and
+# not when each is told to serve it.
+_HOOK_FILE = "/var/lib/glusterd/hooks/1/start/post/S10storage-node.sh"
+_HOOK = f"""\
+#!/bin/sh
+# Written by storage-node.
+exec systemctl start --no-block {SERVICE}
+"""
 
-def unit(paths: Paths, name: str, cluster: Cluster) -> str:
-    """The service; this node's own glusterd is asked first for the volume, then the others."""
+
+def files(paths: Paths, name: str, cluster: Cluster) -> dict[Path, str]:
+    """The service, and what starts it; this node's own glusterd is asked first for the volume, then the others."""
     order = [cluster.member(name), *cluster.others(name)]
     servers = " ".join(f"--volfile-server={member.address}" for member in order)
-    return _UNIT.format(where=paths.data_path, servers=servers, volume=VOLUME)
+    return {
+        paths.units / SERVICE: _UNIT.format(where=paths.data_path, servers=servers, volume=VOLUME),
+        paths.at(_HOOK_FILE): _HOOK,
+    }
 
 
 def configure(paths: Paths, name: str, cluster: Cluster) -> bool:
     """Writes the service; returns whether one that systemd may know changed."""
+    ours = files(paths, name, cluster)
     file = paths.units / SERVICE
     known = file.exists()
-    changed = atomic.write(file, unit(paths, name, cluster))
+    changed = atomic.write(file, ours[file])
+    hook = paths.at(_HOOK_FILE)
+    atomic.write(hook, ours[hook], 0o755)
     atomic.link(paths.units / "multi-user.target.wants" / SERVICE, f"/etc/systemd/system/{SERVICE}")
     return known and changed
 

@@ -72,6 +72,6 @@ def units(cluster: Cluster) -> list[str]:
 def files(paths: Paths, name: str, cluster: Cluster) -> dict[Path, str]:
     """The files of ours on a member, without secrets, and what is in them."""
     found = glusterd.files(paths)
-    found[paths.units / client.SERVICE] = client.unit(paths, name, cluster)
+    found |= client.files(paths, name, cluster)
     found |= ganesha.unit_files(paths) | watch.unit_files(paths)
     return found | (floating.unit_files(paths) if cluster.floating_address is not None else {})

@@ -26,11 +26,10 @@ def wanted(cluster: Cluster) -> dict[str, str]:
         "auth.ssl-allow": ",".join(member.name for member in cluster.members),
         "network.ping-timeout": str(ANSWER_SECONDS),
         # A brick keeps the locks of a client that died until it knows: as soon as the clients know of a dead brick. It
-        # asks no sooner than that takes: three clients of each member are connected to each brick, and idle for long.
+        # asks late: three clients of each member are connected to each brick, idle for long. It asks again after the
+        # default of 2 s, and the kernel takes one for dead that was silent for so long (tcp(7), TCP_USER_TIMEOUT).
         "server.tcp-user-timeout": str(SILENCE_SECONDS),
-        "server.keepalive-time": str(SILENCE_SECONDS - 1),
-        "server.keepalive-interval": "1",
-        "server.keepalive-count": "5",
+        "server.keepalive-time": str(SILENCE_SECONDS - 2),
         "client.tcp-user-timeout": str(SILENCE_SECONDS),
         # What another node wrote is seen at once: the NFS servers are told of changes.
         "features.cache-invalidation": "on",

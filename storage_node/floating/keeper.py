@@ -18,24 +18,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from storage_node import atomic, system
-from storage_node.cluster.membership import Cluster, Member
-from storage_node.firewall import KEEPER_PORT as PORT
+from storage_node.cluster.membership import Cluster
 from storage_node.firewall import NFS_PORT
 from storage_node.floating import interface
-from storage_node.floating.clients import Client, Clients, connected, wake
+from storage_node.floating.channel import Channel
+from storage_node.floating.clients import Clients, connected, wake
 from storage_node.floating.lease import LEASE_SECONDS, RENEW_SECONDS, Candidate, Voter
-from storage_node.floating.message import (
-    CLAIM,
-    CLIENTS,
-    DENY,
-    GRANT,
-    LARGEST_BYTES,
-    MOST_CLIENTS,
-    RELEASE,
-    Message,
-    Reader,
-    pack,
-)
+from storage_node.floating.message import CLAIM, CLIENTS, DENY, GRANT, MOST_CLIENTS, RELEASE, Message
 
 # So much later than it is due something may be done, by chance: members that are free to ask at once do not all ask.
 SPREAD_SECONDS = 0.25
@@ -57,12 +46,9 @@ class Keeper:
         self._address = cluster.floating_address
         self._own = cluster.member(name)
         self._others = {member.name: member for member in cluster.others(name)}
-        self._secret = secret.encode()
         self._state = state
-        self._reader = Reader(self._secret, frozenset(self._others))
         self._voter = Voter(_now())
         self._candidate = Candidate(name, cluster.majority)
-        self._incarnation, self._number = time.time_ns(), 0
         # One that has not begun yet is not one that fell silent.
         self._heard = dict.fromkeys(self._others, math.inf)
         self._dropped: set[str] = set()
@@ -77,9 +63,7 @@ class Keeper:
         self._grown = True
         self._told: str | None = ""
         self._interface, self._index = interface.of_address(self._own.address)
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((self._own.address, PORT))
-        self._socket.setblocking(False)
+        self._channel = Channel(self._own, cluster.others(name), secret.encode())
 
     def run(self, load: Callable[[], Cluster], note: Callable[[Cluster], object]) -> None:
         """Serves until SIGTERM; the address is given back before it returns.
@@ -99,10 +83,11 @@ class Keeper:
                         cluster = load()
                         self.follow(cluster)
                         note(cluster)
-                    select.select([self._socket, signalled], [], [], self._pause(_now()))
+                    select.select([self._channel, signalled], [], [], self._pause(_now()))
                     with contextlib.suppress(BlockingIOError):
                         signalled.recv(4096)
-                    self._receive()
+                    for message in self._channel.received():
+                        self._take(message)
                     self._tick()
             finally:
                 self._let_go()
@@ -115,7 +100,7 @@ class Keeper:
         if (cluster.floating_address, cluster.member(self._own.name)) != (self._address, self._own):
             self._stopping = True
         self._others = {member.name: member for member in cluster.others(self._own.name)}
-        self._reader.members = frozenset(self._others)
+        self._channel.follow(cluster.others(self._own.name))
         self._candidate.majority = cluster.majority
         self._heard = {name: self._heard.get(name, math.inf) for name in self._others}
         self._dropped.intersection_update(self._others)
@@ -170,7 +155,7 @@ class Keeper:
         lost: tuple[str, ...] = ()
         if self._candidate.holds(now):
             lost = tuple(name for name, heard in self._heard.items() if now - heard > LEASE_SECONDS)
-        self._send(CLAIM, self._others.values(), number, lost=lost)
+        self._channel.send(CLAIM, number, lost=lost)
         self._drop(lost)
         if self._on:
             self._tell_clients(now)
@@ -180,7 +165,7 @@ class Keeper:
         there = sorted(connected(self._address, NFS_PORT))[:MOST_CLIENTS]
         self._clients.see(there, now)
         if there:
-            self._send(CLIENTS, self._others.values(), self._candidate.round, clients=tuple(there))
+            self._channel.send(CLIENTS, self._candidate.round, clients=tuple(there))
 
     def _settle(self, now: float) -> None:
         """The address as the lease has it."""
@@ -209,7 +194,7 @@ class Keeper:
         self._candidate.give_up()
         self._take_off()
         self._voter.release(self._own.name)
-        self._send(RELEASE, self._others.values(), self._candidate.round)
+        self._channel.send(RELEASE, self._candidate.round)
 
     def _bury(self, now: float) -> None:
         """A holder that let its lease run out without a word is dead."""
@@ -225,23 +210,13 @@ class Keeper:
                 print(f"{name} is not heard any more: its connections are ended", flush=True)
                 system.run(["ss", "--kill", "--tcp", "dst", self._others[name].address], timeout=10.0)
 
-    def _receive(self) -> None:
-        while True:
-            try:
-                data, sender = self._socket.recvfrom(LARGEST_BYTES)
-            except BlockingIOError:
-                return
-            message = self._reader.read(data)
-            if message is not None and self._others[message.sender].address == sender[0]:
-                self._take(message)
-
     def _take(self, message: Message) -> None:
         now = _now()
         self._heard[message.sender] = now
         self._dropped.discard(message.sender)
         if message.kind == CLAIM:
             given = self._voter.claim(message.sender, now)
-            self._send(GRANT if given else DENY, [self._others[message.sender]], message.round)
+            self._channel.send(GRANT if given else DENY, message.round, to=message.sender)
             self._drop(message.lost)
         elif message.kind == GRANT:
             self._candidate.granted(message.sender, message.round)
@@ -249,21 +224,6 @@ class Keeper:
             self._voter.release(message.sender)
         elif message.kind == CLIENTS:
             self._clients.see(message.clients, now)
-
-    def _send(
-        self,
-        kind: str,
-        to: Iterable[Member],
-        round_: int,
-        lost: tuple[str, ...] = (),
-        clients: tuple[Client, ...] = (),
-    ) -> None:
-        for member in to:
-            self._number += 1
-            message = Message(kind, self._own.name, self._incarnation, self._number, round_, lost, clients)
-            # A member that is away, or a network that is down, hears nothing; that is what leases are for.
-            with contextlib.suppress(OSError):
-                self._socket.sendto(pack(message, self._secret), (member.address, PORT))
 
     def _server_is_dead(self, now: float) -> bool:
         if now >= self._next_health:

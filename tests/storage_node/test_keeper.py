@@ -7,6 +7,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def keeper(tmp_path: Path) -> Iterator[Keeper]:
     """That of the first of three members."""
     made = Keeper(on_loopback(3), "storage-1", SECRET.decode(), tmp_path / "state")
     yield made
-    made._socket.close()
+    made._channel.close()
 
 
 def test_a_holder_that_is_told_of_further_members_goes_on(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,9 +54,9 @@ def test_a_holder_that_is_told_of_further_members_goes_on(keeper: Keeper, monkey
     held = keeper._candidate.held_until
     keeper._heard.update({"storage-2": now, "storage-3": now})
     unknown = pack(Message(CLAIM, "storage-4", 1, 1), SECRET)
-    assert keeper._reader.read(unknown) is None
+    assert keeper._channel._reader.read(unknown) is None
     keeper.follow(on_loopback(5))
-    assert keeper._reader.read(unknown) is not None
+    assert keeper._channel._reader.read(unknown) is not None
     assert (keeper._candidate.held_until, keeper._stopping) == (held, False)
     # From now on it takes one more.
     number = keeper._candidate.ask(now + 1)
@@ -216,13 +217,14 @@ def test_who_takes_the_address_over_wakes_the_clients_of_the_one_before(
         candidate._candidate.granted("storage-3", candidate._candidate.round)
         candidate._settle(now)
 
-    with next_one._socket:
+    with closing(next_one._channel):
         for each in (keeper, next_one):
             each._voter.started = now - LEASE_SECONDS
         win(keeper)
         assert woken == [("127.0.0.10", 2049, [])]
         keeper._ask(now)
-        next_one._receive()
+        for message in next_one._channel.received():
+            next_one._take(message)
         # It dies, and what it said is not forgotten within a lease.
         now += LEASE_SECONDS
         next_one._bury(now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,21 @@ def test_glusterd_knows_all_members_and_tls_before_it_starts(tmp_path: Path) -> 
     assert "NumTickets = 0" in paths.at(found[1]).read_text().splitlines()
     assert paths.at("/etc/ssl/glusterfs.key").stat().st_mode & 0o777 == 0o600
     assert glusterd.configure(paths, "storage-2", cluster(5), credentials)
+
+
+def test_a_started_volume_is_mounted_by_a_hook_of_glusterd(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    assert not client.configure(paths, "storage-2", cluster())  # systemd knows no older one
+    (hook,) = paths.at("/var/lib/glusterd/hooks/1/start/post").iterdir()
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "systemctl").write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/asked\n')
+    (programs / "systemctl").chmod(0o755)
+    # glusterd tells what it did by arguments, and runs none but those that begin with an S and may be executed.
+    assert hook.name.startswith("S")
+    subprocess.run([hook, "--volname=data", "--first=yes"], env={"PATH": str(programs)}, check=True)
+    assert (tmp_path / "asked").read_text() == "start --no-block storage-node-data.service\n"
+    assert client.files(paths, "storage-2", cluster())[hook] == hook.read_text()
 
 
 @pytest.mark.parametrize(
