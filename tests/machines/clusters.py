@@ -84,11 +84,12 @@ class Cluster:
             self.machine(node).wait(keys[node])
 
     def differences(self, environment: str) -> dict[str, list[str]]:
-        """Which files of a repository a brick lacks that another has, or has otherwise; for a replicated volume.
+        """Which names of a repository a brick lacks that another has, or has otherwise; for a replicated volume.
 
         An application reads a directory from one brick only, so a name that one lacks is a backup that may be missed.
         """
-        line = f"cd /brick/brick-*/ && find {environment} -type f -printf '%P %s %m\\n'"
+        kinds = "-type d -printf '%P/ %m\\n' -o -type f -printf '%P %s %m\\n'"
+        line = f"cd /brick/brick-*/ && find {environment} {kinds}"
         found = {node: set(self.must(node, line).splitlines()) for node in self.nodes}
         everything = set[str]().union(*found.values())
         return {node: sorted(everything - there) for node, there in found.items() if there != everything}

@@ -1,6 +1,7 @@
 """What befalls nodes of a cluster while an application writes backups: none is lost, and all heals by itself."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -231,3 +232,46 @@ def test_a_brick_that_the_others_take_for_whole_is_filled(cluster: Cluster, addo
         cluster.whole()
     assert cluster.differences(addon.name) == {}
     assert "user.storage-node-fresh: none" in cluster.must(node, "gluster volume info data")
+
+
+@contextmanager
+def slow(cluster: Cluster, operation: str) -> Iterator[None]:
+    """Each brick waits for ten seconds before it does the operation, once that is all that is left to do."""
+    settings = {
+        "debug.delay-gen": "posix",
+        "delay-gen.enable": operation,
+        "delay-gen.delay-percentage": "100",
+        "delay-gen.delay-duration": "10000000",
+    }
+    line = "gluster --mode=script volume set data "
+    cluster.must(cluster.nodes[0], line + " ".join(f"{name} {value}" for name, value in settings.items()))
+    for node in cluster.nodes:
+        # A brick takes it up when it starts, and its node starts one that has ended.
+        before = cluster.must(node, "pidof glusterfsd").strip()
+        cluster.must(node, f"kill -TERM {before} && timeout 60 tail --pid {before} --follow /dev/null")
+        cluster.whole()
+    yield
+    cluster.must(cluster.nodes[0], line + "delay-gen.delay-percentage 0")
+
+
+def test_what_was_being_made_when_the_serving_node_died_is_on_every_brick(cluster: Cluster, addon: Addon) -> None:
+    """The node's own brick had not made the directory yet, those of the others had, and nobody is left to say so."""
+    node = cluster.holder()
+    others = [name for name in cluster.nodes if name != node]
+    brick, made = f"/brick/brick-*/{addon.name}", "made-in-the-middle"
+    noted = f"getfattr --name=trusted.afr.dirty --encoding=hex {brick} | grep --quiet '=0x0*[1-9a-f]'"
+    with slow(cluster, "mkdir"), addon.machine.again() as shell, ThreadPoolExecutor() as pool:
+        # The next server says that it exists, when it is asked again.
+        place = f"{addon.own['repository']}/{made}"
+        making = pool.submit(shell.run, f"mkdir {place}; echo kept >{place}/file")
+        cluster.must(node, f'timeout 60 sh -c "until {noted}; do sleep 0.1; done" && kill -STOP $(pidof glusterfsd)')
+        for other in others:
+            cluster.must(other, f"timeout 60 sh -c 'until test -d {brick}/{made}; do sleep 0.1; done'")
+        assert cluster.must(node, f"find {brick} -name {made}") == ""
+        cluster.machine(node).kill()
+        making.result()
+        cluster.power_on(node)
+        cluster.whole()
+        assert cluster.must(node, f"cat {brick}/{made}/file") == "kept\n"
+        assert cluster.differences(addon.name) == {}
+        shell.run(f"rm -r {place}")
