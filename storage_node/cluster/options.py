@@ -61,7 +61,8 @@ def wanted(cluster: Cluster) -> dict[str, str]:
             # A file's size is written beside its data, by default up to a second after a write was acknowledged, a
             # synchronous one too: a server that dies meanwhile leaves a file of 0 bytes that its client believes in.
             "disperse.eager-lock": "off",
-            # As above: "a very small window to miss marking entry as dirty" (ec.c), of which this is the middle.
+            # Changes of names are noted beforehand, as on a replicated volume. By default there is "a very small window
+            # to miss marking entry as dirty in case it is required to be healed" (ec.c): the death of who makes one.
             "disperse.optimistic-change-log": "off",
             # The self-heal daemon heals. By default each client does, too, whatever it looks at, eight at a time: with
             # two clients on each of seven members they keep each other waiting, and the backups.

@@ -99,8 +99,9 @@ class Keeper:
         """
         if (cluster.floating_address, cluster.member(self._own.name)) != (self._address, self._own):
             self._stopping = True
-        self._others = {member.name: member for member in cluster.others(self._own.name)}
-        self._channel.follow(cluster.others(self._own.name))
+        others = cluster.others(self._own.name)
+        self._others = {member.name: member for member in others}
+        self._channel.follow(others)
         self._candidate.majority = cluster.majority
         self._heard = {name: self._heard.get(name, math.inf) for name in self._others}
         self._dropped.intersection_update(self._others)
