@@ -130,6 +130,15 @@ def start(paths: Paths, units: Sequence[str], *, reload: bool, restart_nfs: bool
     start_units(paths, units)
 
 
+def install_unit(paths: Paths, unit: str, content: str) -> bool:
+    """Writes a unit's file and has it started at boot; returns whether systemd may know an older content of it."""
+    file = paths.units / unit
+    known = file.exists()
+    changed = atomic.write(file, content)
+    atomic.link(paths.units / "multi-user.target.wants" / unit, f"/etc/systemd/system/{unit}")
+    return known and changed
+
+
 def reload_units(paths: Paths, units: Sequence[str]) -> None:
     """Has systemd read changed unit files, where it knows an older content of one of these units.
 

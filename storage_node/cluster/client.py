@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storage_node import atomic, mount
+from storage_node import atomic, mount, services
 from storage_node.cluster.membership import Cluster
 from storage_node.cluster.options import VOLUME
 from storage_node.paths import Paths
@@ -67,13 +67,9 @@ def files(paths: Paths, name: str, cluster: Cluster) -> dict[Path, str]:
 def configure(paths: Paths, name: str, cluster: Cluster) -> bool:
     """Writes the service; returns whether one that systemd may know changed."""
     ours = files(paths, name, cluster)
-    file = paths.units / SERVICE
-    known = file.exists()
-    changed = atomic.write(file, ours[file])
     hook = paths.at(_HOOK_FILE)
     atomic.write(hook, ours[hook], 0o755)
-    atomic.link(paths.units / "multi-user.target.wants" / SERVICE, f"/etc/systemd/system/{SERVICE}")
-    return known and changed
+    return services.install_unit(paths, SERVICE, ours[paths.units / SERVICE])
 
 
 def await_mounted(paths: Paths) -> None:

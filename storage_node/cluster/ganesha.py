@@ -146,11 +146,7 @@ def _export(export: Export) -> str:
 
 def configure(paths: Paths) -> bool:
     """Writes the service and a configuration without exports where there is none; returns whether the unit changed."""
-    changed = False
-    for path, content in unit_files(paths).items():
-        known = path.exists()
-        changed |= atomic.write(path, content) and known
-    atomic.link(paths.units / "multi-user.target.wants" / SERVICE, f"/etc/systemd/system/{SERVICE}")
+    changed = services.install_unit(paths, SERVICE, _UNIT)
     if not paths.ganesha.exists() or not paths.ganesha.read_text().startswith(_HEAD):
         atomic.write(paths.ganesha, render([]))
     return changed

@@ -34,6 +34,9 @@ def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credential
     glusterd.start(paths, restart=restart)
     if server:
         services.restart_if_active(paths, ganesha.SERVICE)
+    if keeper:
+        # Its messages would not be believed by members that have begun with the new secret.
+        services.restart_if_active(paths, floating.SERVICE)
     if watched and renewed:
         services.restart_if_active(paths, watch.SERVICE)
     return place

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from storage_node import atomic
+from storage_node import services
 from storage_node.cluster import gluster, graph, healer, ports
 from storage_node.cluster.options import VOLUME
 from storage_node.errors import NodeError
@@ -62,12 +62,7 @@ def unit_files(paths: Paths) -> dict[Path, str]:
 
 def configure(paths: Paths) -> bool:
     """Writes the service; returns whether one that systemd may know changed."""
-    changed = False
-    for path, content in unit_files(paths).items():
-        known = path.exists()
-        changed |= atomic.write(path, content) and known
-    atomic.link(paths.units / "multi-user.target.wants" / SERVICE, f"/etc/systemd/system/{SERVICE}")
-    return changed
+    return services.install_unit(paths, SERVICE, _UNIT)
 
 
 def run(paths: Paths) -> int:

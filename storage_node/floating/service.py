@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from storage_node import atomic, node, passwords
+from storage_node import atomic, node, passwords, services
 from storage_node.cluster.membership import Cluster
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
@@ -38,14 +38,10 @@ def unit_files(paths: Paths) -> dict[Path, str]:
 
 
 def configure(paths: Paths, secret: str) -> bool:
-    """Writes the service and its secret; returns whether any of it changed."""
-    changed = passwords.read(paths.cluster_secret) != secret
-    if changed:
-        passwords.write(paths.cluster_secret, secret)
-    for path, content in unit_files(paths).items():
-        changed |= atomic.write(path, content)
-    atomic.link(paths.units / "multi-user.target.wants" / SERVICE, f"/etc/systemd/system/{SERVICE}")
-    return changed
+    """Writes the service and its secret; returns whether a keeper that runs may have begun with others."""
+    another = passwords.read(paths.cluster_secret) not in (None, secret)
+    passwords.write(paths.cluster_secret, secret)
+    return services.install_unit(paths, SERVICE, _UNIT) or another
 
 
 def run(paths: Paths) -> int:

@@ -161,19 +161,36 @@ def test_a_keeper_that_runs_with_other_members_is_told(tmp_path: Path, monkeypat
         assert ran[-1] == f"systemctl start {floating.SERVICE}"
 
 
-def test_the_keeper_of_the_bricks_is_always_of_the_installed_program(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    restarted: list[str] = []
+@pytest.fixture
+def restarted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Whatever is restarted by `member.configure`, on a machine that has its brick and runs no glusterd."""
+    units: list[str] = []
     monkeypatch.setattr(brick, "ensure", lambda _: "/brick/brick-0")
     monkeypatch.setattr(mount, "mounted_at", lambda _: mount)
     monkeypatch.setattr(glusterd, "start", lambda *_, **__: None)
-    monkeypatch.setattr(services, "restart_if_active", lambda _, unit: restarted.append(unit))
+    monkeypatch.setattr(services, "restart_if_active", lambda _, unit: units.append(unit))
+    return units
+
+
+def test_the_keeper_of_the_bricks_is_always_of_the_installed_program(tmp_path: Path, restarted: list[str]) -> None:
     credentials, paths = membership.credentials(SECRETS), processor(Paths(tmp_path))
     # On a fresh node it does not run yet, and is not asked for.
     for renewed, expected in ((True, []), (False, []), (True, ["storage-node-brick.service"])):
         member.configure(paths, "storage-1", cluster(), credentials, renewed=renewed)
         assert restarted == expected
+
+
+def test_the_keeper_of_the_address_signs_with_the_secret_that_the_others_have(
+    tmp_path: Path, restarted: list[str]
+) -> None:
+    paths = processor(Paths(tmp_path))
+    # A state that was lost and made anew has another secret; on a fresh node there is no keeper to tell.
+    for secret, expected in (("s" * 32, []), ("s" * 32, []), ("t" * 32, [floating.SERVICE])):
+        member.configure(
+            paths, "storage-1", cluster(), membership.credentials({**SECRETS, "secret": secret}), renewed=False
+        )
+        assert restarted == expected
+        assert paths.cluster_secret.read_text() == f"{secret}\n"
 
 
 def test_a_node_of_another_cluster_is_left_alone(tmp_path: Path) -> None:
