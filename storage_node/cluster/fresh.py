@@ -17,13 +17,11 @@ came, and what it makes there is listed from then on as to be healed; until then
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from storage_node import system
-from storage_node.cluster import glusterd
+from storage_node.cluster import glusterd, pending
 from storage_node.cluster.gluster import Brick, Volume
 from storage_node.cluster.options import VOLUME
 from storage_node.errors import AwayError
@@ -36,9 +34,7 @@ _NOBODY = "none"
 _HEALER = "cluster.self-heal-daemon"
 # A client of its own dials every brick, twice, with a handshake each.
 TELL_SECONDS = 300.0
-# The client that may tell of an empty brick, and how (libglusterfs: GF_CLIENT_PID_ADD_REPLICA_MOUNT).
-_CLIENT_PID = -12
-_ATTRIBUTE = "trusted.replace-brick"
+_PURPOSE = "fresh"
 # By it a client of a dispersed volume heals what it is asked of, and says on which bricks it was whole before
 # ("Good: 110, Bad: 000"; ec_getxattr_heal_cbk).
 _HEAL = "trusted.ec.heal"
@@ -71,8 +67,8 @@ def tell(paths: Paths, bricks: Sequence[Brick]) -> None:
 
     Raises AwayError when glusterd has not taken them up into the volume's description yet.
     """
-    clients = _clients(paths)
-    with _volume(paths, f"--client-pid={_CLIENT_PID}") as place:
+    clients = pending.clients(paths)
+    with pending.teller(paths, _PURPOSE) as place:
         for brick in bricks:
             if brick.name not in clients:
                 raise AwayError(f"The volume's description on this node does not have the brick {brick.name} yet.")
@@ -81,7 +77,7 @@ def tell(paths: Paths, bricks: Sequence[Brick]) -> None:
 
 def heal_root(paths: Paths) -> None:
     """Has the root of a dispersed volume be whole on all bricks; what else one of them lacks is listed from then on."""
-    with _volume(paths) as place:
+    with pending.volume(paths, _PURPOSE) as place:
         until(partial(_incomplete, place), TELL_SECONDS)
 
 
@@ -93,40 +89,9 @@ def _incomplete(place: Path) -> str | None:
     return f"The volume's root is not whole on all bricks yet ({said})" if "0" in said.partition(",")[0] else None
 
 
-def _clients(paths: Paths) -> dict[str, str]:
-    """What the volume's clients call each brick, by the brick's name."""
-    lines = glusterd.home(paths, f"vols/{VOLUME}/trusted-{VOLUME}.tcp-fuse.vol").read_text().splitlines()
-    found: dict[str, str] = {}
-    client, known = "", dict[str, str]()
-    for words in map(str.split, lines):
-        if words[:1] == ["volume"]:
-            client, known = words[1], {}
-        elif words[:1] == ["option"] and len(words) == 3:
-            known[words[1]] = words[2]
-        elif words == ["end-volume"] and "remote-subvolume" in known:
-            found[f"{known['remote-host']}:{known['remote-subvolume']}"] = client
-    return found
-
-
-@contextmanager
-def _volume(paths: Paths, *options: str) -> Iterator[Path]:
-    """The volume, mounted for as long as the block lasts by a client of its own, which knows all bricks."""
-    place = paths.at("/run/storage-node-fresh")
-    away = ["umount", "--lazy", str(place)]
-    # What an attempt that was killed left there.
-    system.run(away)
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    line = ["glusterfs", "--volfile-server=localhost", f"--volfile-id={VOLUME}", *options]
-    system.must([*line, str(place)], "Mounting the volume for what a fresh brick lacks")
-    try:
-        yield place
-    finally:
-        system.run(away)
-
-
 def _untold(place: Path, brick: Brick, client: str) -> str | None:
     try:
-        os.setxattr(place, _ATTRIBUTE, client.encode())
+        pending.tell(place, client)
     except OSError as error:
         return f"The others cannot be told yet that {brick.name} is empty: {error.strerror}"
     return None

@@ -9,16 +9,10 @@ them all 34 in 9.
 
 from __future__ import annotations
 
-from storage_node import node, system
+from storage_node import node
+from storage_node.cluster import peers
 from storage_node.cluster.membership import Cluster
-from storage_node.firewall import MANAGEMENT_PORT
 from storage_node.paths import Paths
-
-# To a member that is gone a connection ends within 10 s (glusterd's keepalive).
-_PEERS = (
-    *("ss", "--no-header", "--tcp", "--numeric", "state", "established"),
-    *("dport", "=", f":{MANAGEMENT_PORT}"),
-)
 
 
 def runs_here(paths: Paths) -> bool:
@@ -35,6 +29,5 @@ def runs_here(paths: Paths) -> bool:
 
 def _last(name: str, cluster: Cluster) -> str:
     """The last member that this node, which has that name, has a connection to; or itself."""
-    lines = system.must(_PEERS, "Listing the connections to the members").splitlines()
-    there = {line.split()[3].rpartition(":")[0] for line in lines}
-    return next(m.name for m in reversed(cluster.members) if m.name == name or m.address in there)
+    there = {name} | peers.managed(name, cluster)
+    return next(member.name for member in reversed(cluster.members) if member.name in there)

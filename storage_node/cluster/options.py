@@ -45,11 +45,6 @@ def wanted(cluster: Cluster) -> dict[str, str]:
         found |= {
             # A write needs a majority of the copies, so that no two halves of a cut network can both be written to.
             "cluster.quorum-type": "auto",
-            # What is made, renamed or removed is noted on the bricks beforehand, as what is written always is. By
-            # default who does it notes afterwards what failed. That is the node that serves, and when it dies in the
-            # middle, there is no word of what its own brick lacks: a directory that was never made there, and nothing
-            # below it that could be healed.
-            "cluster.optimistic-change-log": "off",
             "cluster.heal-timeout": "10",
             # What a copy lacks of a repository is whole files, so there is nothing to compare (the default); and each
             # block is a lock, a read and a write that wait for the network: 4 MiB at a time instead of 1.
@@ -61,8 +56,9 @@ def wanted(cluster: Cluster) -> dict[str, str]:
             # A file's size is written beside its data, by default up to a second after a write was acknowledged, a
             # synchronous one too: a server that dies meanwhile leaves a file of 0 bytes that its client believes in.
             "disperse.eager-lock": "off",
-            # Changes of names are noted beforehand, as on a replicated volume. By default there is "a very small window
-            # to miss marking entry as dirty in case it is required to be healed" (ec.c): the death of who makes one.
+            # Changes of names are noted beforehand. By default there is "a very small window to miss marking entry as
+            # dirty in case it is required to be healed" (ec.c): the death of who makes one. A name that is on fewer
+            # bricks than hold its data is removed, so none comes back; a replicated volume would keep it (recent.py).
             "disperse.optimistic-change-log": "off",
             # The self-heal daemon heals. By default each client does, too, whatever it looks at, eight at a time: with
             # two clients on each of seven members they keep each other waiting, and the backups.

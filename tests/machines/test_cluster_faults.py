@@ -255,23 +255,31 @@ def slow(cluster: Cluster, operation: str) -> Iterator[None]:
 
 
 def test_what_was_being_made_when_the_serving_node_died_is_on_every_brick(cluster: Cluster, addon: Addon) -> None:
-    """The node's own brick had not made the directory yet, those of the others had, and nobody is left to say so."""
+    """The node's own brick had not made the directory yet, those of the others had, and nobody is left to say so.
+
+    What is removed in the same place before the node is back is not brought back by it.
+    """
     node = cluster.holder()
     others = [name for name in cluster.nodes if name != node]
-    brick, made = f"/brick/brick-*/{addon.name}", "made-in-the-middle"
-    noted = f"getfattr --name=trusted.afr.dirty --encoding=hex {brick} | grep --quiet '=0x0*[1-9a-f]'"
+    repository, made, removed = str(addon.own["repository"]), "made-in-the-middle", "removed-meanwhile"
+    brick = f"/brick/brick-*/{addon.name}"
+    # What a brick tells of itself: also what it has been asked for and has not answered yet.
+    dumps = "/run/gluster/*.dump.*"
+    asked = f"rm -f {dumps}; kill -USR1 $(pidof glusterfsd); sleep 0.5; grep -qs op=MKDIR {dumps}"
     with slow(cluster, "mkdir"), addon.machine.again() as shell, ThreadPoolExecutor() as pool:
+        shell.run(f"echo old >{repository}/{removed}")
         # The next server says that it exists, when it is asked again.
-        place = f"{addon.own['repository']}/{made}"
-        making = pool.submit(shell.run, f"mkdir {place}; echo kept >{place}/file")
-        cluster.must(node, f'timeout 60 sh -c "until {noted}; do sleep 0.1; done" && kill -STOP $(pidof glusterfsd)')
+        making = pool.submit(shell.run, f"mkdir {repository}/{made}; echo kept >{repository}/{made}/file")
+        cluster.must(node, f"timeout 60 sh -c 'until {asked}; do :; done' && kill -STOP $(pidof glusterfsd)")
         for other in others:
             cluster.must(other, f"timeout 60 sh -c 'until test -d {brick}/{made}; do sleep 0.1; done'")
         assert cluster.must(node, f"find {brick} -name {made}") == ""
         cluster.machine(node).kill()
         making.result()
+        shell.run(f"rm {repository}/{removed}")
         cluster.power_on(node)
         cluster.whole()
         assert cluster.must(node, f"cat {brick}/{made}/file") == "kept\n"
         assert cluster.differences(addon.name) == {}
-        shell.run(f"rm -r {place}")
+        assert shell.run(f"find {repository} -name {removed}") == ""
+        shell.run(f"rm -r {repository}/{made}")

@@ -1,0 +1,28 @@
+"""Which other members this node is connected to, by the kernel's list of connections; nobody is asked for it."""
+
+from __future__ import annotations
+
+from storage_node import system
+from storage_node.cluster.membership import Cluster
+from storage_node.firewall import BRICK_PORTS, MANAGEMENT_PORT
+
+_CONNECTIONS = ("ss", "--no-header", "--tcp", "--numeric", "state", "established")
+_FIRST, _LAST = BRICK_PORTS
+# What comes in from others ends at a port of this node's own brick.
+_TO_BRICKS = f"( dport >= :{_FIRST} and dport <= :{_LAST} and ( sport < :{_FIRST} or sport > :{_LAST} ) )"
+
+
+def managed(name: str, cluster: Cluster) -> frozenset[str]:
+    """The other members whose glusterd this node's has a connection to; it ends 10 s after a member is gone."""
+    return _others(name, cluster, f"dport = :{MANAGEMENT_PORT}")
+
+
+def bricks(name: str, cluster: Cluster) -> frozenset[str]:
+    """The other members to whose brick a client of the volume on this node is connected."""
+    return _others(name, cluster, _TO_BRICKS)
+
+
+def _others(name: str, cluster: Cluster, which: str) -> frozenset[str]:
+    lines = system.must([*_CONNECTIONS, which], "Listing the connections to the members").splitlines()
+    there = {line.split()[3].rpartition(":")[0] for line in lines}
+    return frozenset(member.name for member in cluster.others(name) if member.address in there)

@@ -1,0 +1,203 @@
+"""What was being made, renamed or removed when a member was lost is on all bricks, or on none, when it is back.
+
+Who makes such a change notes where it failed once it has failed: that is the NFS server of the node that serves. When
+its machine dies in the middle, nobody is left to. Its own brick may lack a directory that the others have, with nothing
+to tell so, and what is written into it later is listed as to be healed and never is: the self-heal daemon looks for it
+by its id alone.
+
+GlusterFS can note each change beforehand (cluster.optimistic-change-log off). But whatever was being changed then is in
+doubt on all bricks for as long as one is away, and of what is in doubt the copies are merged: a name that was removed
+meanwhile comes back with the member (afr-self-heal-entry.c; seen: a lock of restic's. A file of its index would be
+worse: restic takes the packs that it names for there).
+
+So the members that remain, a majority, tell their bricks that the lost one's may lack anything of the directories that
+something was changed in lately. They are compared as a whole when it is back, and those that remained are right. When
+all are there again, each member asks by name for whatever its own brick has in these directories; GlusterFS makes on
+every brick what it finds on some. That is for what two of those that remained have differently, and for a power cut of
+all, after which nobody has remained.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from storage_node import atomic, node, system
+from storage_node.cluster import peers, pending
+from storage_node.cluster.membership import Cluster
+from storage_node.cluster.options import VOLUME
+from storage_node.errors import from_os
+from storage_node.paths import Paths
+
+# How long before a loss is noticed what was changed may have been under way. A member is noticed to be lost some 10 s
+# after its death, and an emulated one with much to do takes as long for one name.
+LATELY_SECONDS = 60.0
+# For how long a brick has to be out of reach, so that one that is merely started anew is left alone.
+LOST_SECONDS = 5.0
+# For how long all have to be in reach before they are asked for names: each client connects for itself.
+STEADY_SECONDS = 30.0
+# So many names are asked for by one program, which may take so long.
+_NAMES, _STAT_SECONDS = 200, 120.0
+# After so long the rest is left for the next time: there may be a brick to be started.
+_ASK_SECONDS = 20.0
+_PURPOSE = "recent"
+# What accuses another brick of lacking something, beside a directory: three numbers of four bytes. The first is for
+# data, and of a directory says that it is to be compared as a whole; the last is for names.
+_ACCUSED = "trusted.afr."
+_WHOLE, _SOME = slice(0, 4), slice(8, 12)
+# That names have been asked for since the machine started.
+_ASKED = "/run/storage-node-recent.asked"
+
+
+class Keeper:
+    """Notes for this node's brick, and asks, as members are lost and come back; for a replicated volume."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._reached = frozenset[str]()
+        self._away: dict[str, float] = {}
+        # By lost member: those that remain and come before this one, which tell unless they are lost, too; and of what.
+        self._owed: dict[str, tuple[frozenset[str], set[str]]] = {}
+        self._steady_since: float | None = None
+        self._doubtful = set[str]()
+        self._began = False
+
+    def look(self) -> None:
+        """Does what is due. Raises NodeError for what cannot be done yet, and is due again the next time."""
+        try:
+            self._look()
+        except OSError as error:
+            raise from_os("What a lost member may lack cannot be seen to yet", error) from error
+
+    def _look(self) -> None:
+        found = node.load(self._paths)
+        if found.cluster is None or found.cluster.layout != "replicated":
+            return
+        if not self._began:
+            if not self._paths.at(_ASKED).exists():
+                self._doubtful = _before_boot(_brick(self._paths))
+            self._began = True
+        now, reached = time.monotonic(), peers.bricks(found.name, found.cluster)
+        self._notice(found.name, found.cluster, reached, now)
+        if len(reached) + 1 == len(found.cluster.members):
+            self._steady_since = self._steady_since if self._steady_since is not None else now
+        else:
+            self._steady_since = None
+        if len(reached) + 1 >= found.cluster.majority:
+            self._tell(found.cluster, reached)
+        if self._steady_since is not None and now - self._steady_since >= STEADY_SECONDS:
+            self._owed.clear()
+            self._ask(now + _ASK_SECONDS)
+
+    def _notice(self, name: str, cluster: Cluster, reached: frozenset[str], now: float) -> None:
+        self._away = {other: self._away.get(other, now) for other in self._reached - reached}
+        lost = {other for other, since in self._away.items() if now - since >= LOST_SECONDS}
+        self._reached = (self._reached | reached) - lost
+        if not lost:
+            return
+        since = min(self._away[other] for other in lost)
+        directories = _changed(_brick(self._paths), time.time() - (now - since) - LATELY_SECONDS)
+        self._doubtful |= directories
+        if len(reached) + 1 >= cluster.majority:
+            before = frozenset(other for other in reached if other < name)
+            self._owed |= dict.fromkeys(lost, (before, directories))
+
+    def _tell(self, cluster: Cluster, reached: frozenset[str]) -> None:
+        due = {name: directories for name, (before, directories) in self._owed.items() if not before & reached}
+        if not due:
+            return
+        clients = {brick.rpartition(":")[0]: client for brick, client in pending.clients(self._paths).items()}
+        doubted = {clients[cluster.member(name).address]: directories for name, directories in due.items()}
+        brick = _brick(self._paths)
+        todo = {client: _untold(brick, directories, client, doubted) for client, directories in doubted.items()}
+        if any(todo.values()):
+            with pending.teller(self._paths, _PURPOSE) as place:
+                # Not answered without a majority, which this node may have lost meanwhile.
+                os.listdir(place)  # noqa: PTH208 - whether it answers
+                for client, directories in todo.items():
+                    for directory in directories:
+                        # One that is gone is of no interest any more.
+                        with contextlib.suppress(FileNotFoundError):
+                            pending.tell(place / directory, client)
+            words = ", ".join(f"{len(directories)} ({client})" for client, directories in todo.items())
+            print(f"Directories that a lost member's brick may lack names in: {words}.", file=sys.stderr, flush=True)
+        for name in due:
+            del self._owed[name]
+
+    def _ask(self, deadline: float) -> None:
+        while self._doubtful:
+            if time.monotonic() > deadline:
+                return
+            directory = next(iter(self._doubtful))
+            names: list[str] = []
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                names = sorted(entry.name for entry in _visible(_brick(self._paths) / directory))
+            for start in range(0, len(names), _NAMES):
+                chosen = (str(self._paths.data / directory / name) for name in names[start : start + _NAMES])
+                # What is gone meanwhile is none of its errors.
+                system.run(["stat", "--format=", "--", *chosen], timeout=_STAT_SECONDS)
+            self._doubtful.discard(directory)
+        if not self._paths.at(_ASKED).exists():
+            atomic.write(self._paths.at(_ASKED), "")
+
+
+def _brick(paths: Paths) -> Path:
+    """This node's brick; one that has none has nothing that could be looked at."""
+    return next(iter(paths.at(paths.brick_mount).glob("brick-*")), paths.at(paths.brick_mount))
+
+
+def _visible(place: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(place) as entries:
+        yield from (entry for entry in entries if entry.name != ".glusterfs")
+
+
+def _directories(brick: Path) -> Iterator[tuple[str, float]]:
+    """All directories of a brick, relative to it, and when something was last made, renamed or removed in them."""
+    left = [brick]
+    while left:
+        place = left.pop()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            found = place.lstat()
+            yield str(place.relative_to(brick)), found.st_mtime
+            # A directory is linked to by each one in it, by itself and from above; most hold files alone, and many.
+            if found.st_nlink != 2:
+                left += [Path(entry.path) for entry in _visible(place) if entry.is_dir(follow_symlinks=False)]
+
+
+def _changed(brick: Path, since: float) -> set[str]:
+    return {directory for directory, changed in _directories(brick) if changed >= since}
+
+
+def _before_boot(brick: Path) -> set[str]:
+    """Where the last changes were made before this machine started."""
+    started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    before = {directory: changed for directory, changed in _directories(brick) if changed < started}
+    last = max(before.values(), default=0.0)
+    return {directory for directory, changed in before.items() if changed >= last - LATELY_SECONDS}
+
+
+def _untold(brick: Path, directories: Collection[str], client: str, lost: Collection[str]) -> list[str]:
+    """Those of the directories that this brick does not doubt the client's in yet, nor any that was not lost.
+
+    Where another is doubted as well, which may be healing, there might be none left to heal from.
+    """
+    return sorted(
+        name
+        for name in directories
+        if client not in _accused(brick / name, _WHOLE) and _accused(brick / name, _SOME) <= set(lost)
+    )
+
+
+def _accused(directory: Path, part: slice) -> set[str]:
+    """The bricks, as clients call them, that a brick's directory accuses."""
+    found = set[str]()
+    with contextlib.suppress(FileNotFoundError):
+        for attribute in os.listxattr(directory, follow_symlinks=False):
+            # "dirty" is no brick: that a change is under way.
+            if attribute.startswith(f"{_ACCUSED}{VOLUME}-") and any(os.getxattr(directory, attribute)[part]):
+                found.add(attribute.removeprefix(_ACCUSED))
+    return found
