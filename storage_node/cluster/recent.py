@@ -88,7 +88,7 @@ class Keeper:
         else:
             self._steady_since = None
         if len(reached) + 1 >= found.cluster.majority:
-            self._tell(found.cluster, reached)
+            self._tell(found.name, found.cluster, reached)
         if self._steady_since is not None and now - self._steady_since >= STEADY_SECONDS:
             self._owed.clear()
             self._ask(now + _ASK_SECONDS)
@@ -106,14 +106,18 @@ class Keeper:
             before = frozenset(other for other in reached if other < name)
             self._owed |= dict.fromkeys(lost, (before, directories))
 
-    def _tell(self, cluster: Cluster, reached: frozenset[str]) -> None:
-        due = {name: directories for name, (before, directories) in self._owed.items() if not before & reached}
+    def _tell(self, name: str, cluster: Cluster, reached: frozenset[str]) -> None:
+        due = {lost: directories for lost, (before, directories) in self._owed.items() if not before & reached}
         if not due:
             return
-        clients = {brick.rpartition(":")[0]: client for brick, client in pending.clients(self._paths).items()}
-        doubted = {clients[cluster.member(name).address]: directories for name, directories in due.items()}
+        calls = {brick.rpartition(":")[0]: client for brick, client in pending.clients(self._paths).items()}
+        unreached = [member.address for member in cluster.others(name) if member.name not in reached]
+        away = {client for address, client in calls.items() if address in unreached}
         brick = _brick(self._paths)
-        todo = {client: _untold(brick, directories, client, doubted) for client, directories in doubted.items()}
+        todo = {
+            client: [each for each in sorted(directories) if _to_be_told(brick / each, client, {client, *away})]
+            for client, directories in ((calls[cluster.member(lost).address], due[lost]) for lost in due)
+        }
         if any(todo.values()):
             with pending.teller(self._paths, _PURPOSE) as place:
                 # Not answered without a majority, which this node may have lost meanwhile.
@@ -125,8 +129,8 @@ class Keeper:
                             pending.tell(place / directory, client)
             words = ", ".join(f"{len(directories)} ({client})" for client, directories in todo.items())
             print(f"Directories that a lost member's brick may lack names in: {words}.", file=sys.stderr, flush=True)
-        for name in due:
-            del self._owed[name]
+        for lost in due:
+            del self._owed[lost]
 
     def _ask(self, deadline: float) -> None:
         while self._doubtful:
@@ -180,16 +184,12 @@ def _before_boot(brick: Path) -> set[str]:
     return {directory for directory, changed in before.items() if changed >= last - LATELY_SECONDS}
 
 
-def _untold(brick: Path, directories: Collection[str], client: str, lost: Collection[str]) -> list[str]:
-    """Those of the directories that this brick does not doubt the client's in yet, nor any that was not lost.
+def _to_be_told(directory: Path, client: str, away: Collection[str]) -> bool:
+    """Whether this brick's directory does not doubt the client's brick as a whole yet, nor any that is not away.
 
     Where another is doubted as well, which may be healing, there might be none left to heal from.
     """
-    return sorted(
-        name
-        for name in directories
-        if client not in _accused(brick / name, _WHOLE) and _accused(brick / name, _SOME) <= set(lost)
-    )
+    return client not in _accused(directory, _WHOLE) and _accused(directory, _SOME) <= set(away)
 
 
 def _accused(directory: Path, part: slice) -> set[str]:

@@ -162,12 +162,16 @@ def test_the_first_that_remains_tells_and_the_next_what_it_did_not(
     assert member.told == [("never", "data-client-1"), ("some", "data-client-1")]
 
 
-def test_several_lost_at_once_are_told_of_together(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("between", [0, 600])
+def test_several_may_be_lost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, between: float) -> None:
     member = Member(monkeypatch, tmp_path, "storage-3", 5, "replicated")
     member.looks(10)
     member.directory("shop", 10)
+    member.reached.remove(1)
+    member.looks(between)
+    # What was changed since then is known to be missing on the first.
     member.attributes = {member.brick / "shop": {"trusted.afr.data-client-1": SOME}}
-    member.reached -= {1, 2}
+    member.reached.remove(2)
     member.looks(30)
     assert sorted(member.told) == [("shop", "data-client-1"), ("shop", "data-client-2")]
 
