@@ -11,10 +11,10 @@ meanwhile comes back with the member (afr-self-heal-entry.c; seen: a lock of res
 worse: restic takes the packs that it names for there).
 
 So the members that remain, a majority, tell their bricks that the lost one's may lack anything of the directories that
-something was changed in lately. They are compared as a whole when it is back, and those that remained are right. When
-all are there again, each member asks by name for whatever its own brick has in these directories; GlusterFS makes on
-every brick what it finds on some. That is for what two of those that remained have differently, and for a power cut of
-all, after which nobody has remained.
+something was changed in lately. They are compared as a whole when it is back, and those that remained are right: none
+tells whose own brick may lack something. When all is healed again, each member asks by name for whatever its own brick
+has in these directories; GlusterFS makes on every brick what it finds on some. That is for what two of those that
+remained have differently, and for a power cut of all, after which nobody has remained.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from storage_node import atomic, node, system
-from storage_node.cluster import peers, pending
+from storage_node.cluster import brick, gluster, peers, pending
 from storage_node.cluster.membership import Cluster
 from storage_node.cluster.options import VOLUME
 from storage_node.errors import from_os
@@ -38,10 +38,15 @@ from storage_node.paths import Paths
 LATELY_SECONDS = 60.0
 # For how long a brick has to be out of reach, so that one that is merely started anew is left alone.
 LOST_SECONDS = 5.0
-# For how long all have to be in reach before they are asked for names: each client connects for itself.
+# The first of those that remain tells; each of the others after so long for every one before it, where that has told
+# nothing and the lost one is still away: one whose own brick may lack something does not.
+TURN_SECONDS = 30.0
+# For how long all have to be in reach before they are asked for anything: each client connects for itself.
 STEADY_SECONDS = 30.0
+# Between two looks at whether all is healed.
+COUNT_SECONDS = 60.0
 # So many names are asked for by one program, which may take so long.
-_NAMES, _STAT_SECONDS = 200, 120.0
+_NAMES, _STAT_SECONDS = 50, 120.0
 # After so long the rest is left for the next time: there may be a brick to be started.
 _ASK_SECONDS = 20.0
 _PURPOSE = "recent"
@@ -60,9 +65,12 @@ class Keeper:
         self._paths = paths
         self._reached = frozenset[str]()
         self._away: dict[str, float] = {}
-        # By lost member: those that remain and come before this one, which tell unless they are lost, too; and of what.
-        self._owed: dict[str, tuple[frozenset[str], set[str]]] = {}
+        # By lost member: those that remain and come before this one, when it is this one's turn, and of what to tell.
+        self._owed: dict[str, tuple[frozenset[str], float, set[str]]] = {}
         self._steady_since: float | None = None
+        self._next_count = 0.0
+        # Whether this brick has had all that the others have, since it was last away from them.
+        self._whole = False
         self._doubtful = set[str]()
         self._began = False
 
@@ -82,18 +90,22 @@ class Keeper:
                 self._doubtful = _before_boot(_brick(self._paths))
             self._began = True
         now, reached = time.monotonic(), peers.bricks(found.name, found.cluster)
-        self._notice(found.name, found.cluster, reached, now)
-        if len(reached) + 1 == len(found.cluster.members):
-            self._steady_since = self._steady_since if self._steady_since is not None else now
-        else:
-            self._steady_since = None
-        if len(reached) + 1 >= found.cluster.majority:
-            self._tell(found.name, found.cluster, reached)
-        if self._steady_since is not None and now - self._steady_since >= STEADY_SECONDS:
+        if len(reached) + 1 < found.cluster.majority:
+            # Those that remain may tell of this one.
+            self._whole = False
             self._owed.clear()
-            self._ask(now + _ASK_SECONDS)
+        self._notice(found.name, reached, now)
+        self._tell(found.name, found.cluster, reached, now)
+        if len(reached) + 1 < len(found.cluster.members):
+            self._steady_since = None
+            return
+        self._steady_since = self._steady_since if self._steady_since is not None else now
+        if now - self._steady_since >= STEADY_SECONDS:
+            self._owed.clear()
+            if not self._whole or self._doubtful:
+                self._settle(found.cluster, now)
 
-    def _notice(self, name: str, cluster: Cluster, reached: frozenset[str], now: float) -> None:
+    def _notice(self, name: str, reached: frozenset[str], now: float) -> None:
         self._away = {other: self._away.get(other, now) for other in self._reached - reached}
         lost = {other for other, since in self._away.items() if now - since >= LOST_SECONDS}
         self._reached = (self._reached | reached) - lost
@@ -102,40 +114,63 @@ class Keeper:
         since = min(self._away[other] for other in lost)
         directories = _changed(_brick(self._paths), time.time() - (now - since) - LATELY_SECONDS)
         self._doubtful |= directories
-        if len(reached) + 1 >= cluster.majority:
+        if self._whole:
             before = frozenset(other for other in reached if other < name)
-            self._owed |= dict.fromkeys(lost, (before, directories))
+            self._owed |= dict.fromkeys(lost, (before, now + TURN_SECONDS * len(before), directories))
 
-    def _tell(self, name: str, cluster: Cluster, reached: frozenset[str]) -> None:
-        due = {lost: directories for lost, (before, directories) in self._owed.items() if not before & reached}
+    def _tell(self, name: str, cluster: Cluster, reached: frozenset[str], now: float) -> None:
+        due = {
+            lost: directories
+            for lost, (before, turn, directories) in self._owed.items()
+            if not before & reached or (now >= turn and lost not in reached)
+        }
         if not due:
             return
         calls = {brick.rpartition(":")[0]: client for brick, client in pending.clients(self._paths).items()}
         unreached = [member.address for member in cluster.others(name) if member.name not in reached]
         away = {client for address, client in calls.items() if address in unreached}
-        brick = _brick(self._paths)
+        place = _brick(self._paths)
         todo = {
-            client: [each for each in sorted(directories) if _to_be_told(brick / each, client, {client, *away})]
+            client: [each for each in sorted(directories) if _to_be_told(place / each, client, {client, *away})]
             for client, directories in ((calls[cluster.member(lost).address], due[lost]) for lost in due)
         }
         if any(todo.values()):
-            with pending.teller(self._paths, _PURPOSE) as place:
+            with pending.teller(self._paths, _PURPOSE) as volume:
                 # Not answered without a majority, which this node may have lost meanwhile.
-                os.listdir(place)  # noqa: PTH208 - whether it answers
+                os.listdir(volume)  # noqa: PTH208 - whether it answers
                 for client, directories in todo.items():
                     for directory in directories:
                         # One that is gone is of no interest any more.
                         with contextlib.suppress(FileNotFoundError):
-                            pending.tell(place / directory, client)
+                            pending.tell(volume / directory, client)
             words = ", ".join(f"{len(directories)} ({client})" for client, directories in todo.items())
             print(f"Directories that a lost member's brick may lack names in: {words}.", file=sys.stderr, flush=True)
         for lost in due:
             del self._owed[lost]
 
-    def _ask(self, deadline: float) -> None:
+    def _settle(self, cluster: Cluster, now: float) -> None:
+        """Asks for what is doubtful once all is healed, which it would only keep waiting."""
+        if now < self._next_count:
+            return
+        self._next_count = now + COUNT_SECONDS
+        # What this brick lists itself costs nothing to know.
+        if brick.listed(self._paths):
+            return
+        listed = gluster.listed(VOLUME)
+        if len(listed) < len(cluster.members) or any(listed.values()):
+            return
+        if self._ask(now + _ASK_SECONDS):
+            self._whole = True
+            if not self._paths.at(_ASKED).exists():
+                atomic.write(self._paths.at(_ASKED), "")
+        else:
+            self._next_count = now
+
+    def _ask(self, deadline: float) -> bool:
+        """Asks the volume for the names that this brick has in doubtful directories; returns whether that was all."""
         while self._doubtful:
             if time.monotonic() > deadline:
-                return
+                return False
             directory = next(iter(self._doubtful))
             names: list[str] = []
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -145,8 +180,7 @@ class Keeper:
                 # What is gone meanwhile is none of its errors.
                 system.run(["stat", "--format=", "--", *chosen], timeout=_STAT_SECONDS)
             self._doubtful.discard(directory)
-        if not self._paths.at(_ASKED).exists():
-            atomic.write(self._paths.at(_ASKED), "")
+        return True
 
 
 def _brick(paths: Paths) -> Path:
@@ -159,27 +193,27 @@ def _visible(place: Path) -> Iterator[os.DirEntry[str]]:
         yield from (entry for entry in entries if entry.name != ".glusterfs")
 
 
-def _directories(brick: Path) -> Iterator[tuple[str, float]]:
+def _directories(root: Path) -> Iterator[tuple[str, float]]:
     """All directories of a brick, relative to it, and when something was last made, renamed or removed in them."""
-    left = [brick]
+    left = [root]
     while left:
         place = left.pop()
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             found = place.lstat()
-            yield str(place.relative_to(brick)), found.st_mtime
+            yield str(place.relative_to(root)), found.st_mtime
             # A directory is linked to by each one in it, by itself and from above; most hold files alone, and many.
             if found.st_nlink != 2:
                 left += [Path(entry.path) for entry in _visible(place) if entry.is_dir(follow_symlinks=False)]
 
 
-def _changed(brick: Path, since: float) -> set[str]:
-    return {directory for directory, changed in _directories(brick) if changed >= since}
+def _changed(root: Path, since: float) -> set[str]:
+    return {directory for directory, changed in _directories(root) if changed >= since}
 
 
-def _before_boot(brick: Path) -> set[str]:
+def _before_boot(root: Path) -> set[str]:
     """Where the last changes were made before this machine started."""
     started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    before = {directory: changed for directory, changed in _directories(brick) if changed < started}
+    before = {directory: changed for directory, changed in _directories(root) if changed < started}
     last = max(before.values(), default=0.0)
     return {directory for directory, changed in before.items() if changed >= last - LATELY_SECONDS}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from storage_node import node, system
-from storage_node.cluster import pending, recent
+from storage_node.cluster import brick, gluster, pending, recent
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 from tests.storage_node import nodes
@@ -47,6 +47,9 @@ class Member:
         monkeypatch.setattr(pending, "clients", lambda _: calls)
         monkeypatch.setattr(pending, "teller", self.teller)
         monkeypatch.setattr(pending, "tell", self.tell)
+        self.listed, self.counted = [0] * count, 0
+        monkeypatch.setattr(brick, "listed", lambda _: self.listed[int(name[-1]) - 1])
+        monkeypatch.setattr(gluster, "listed", self.count)
         monkeypatch.setattr("os.listxattr", lambda path, **_: list(self.attributes.get(path, {})))
         monkeypatch.setattr("os.getxattr", lambda path, name: self.attributes[path][name])
         # As on a machine that has started long ago and has asked since.
@@ -67,6 +70,10 @@ class Member:
     def connections(self, line: Sequence[str], _: str) -> str:
         assert line[-1].startswith("( dport >= :49152")
         return "".join(f"0 0 10.77.0.9:49000 10.77.0.{10 + n}:49153 \n" for n in self.reached)
+
+    def count(self, _: str) -> dict[str, int]:
+        self.counted += 1
+        return {f"brick-{number}": count for number, count in enumerate(self.listed)}
 
     def run(self, line: Sequence[str], **_: object) -> system.Result:
         assert line[:3] == ["stat", "--format=", "--"]
@@ -114,10 +121,43 @@ def test_what_was_changed_lately_may_be_missing_on_the_brick_of_a_lost_member(me
     assert len(member.told) == 2
     assert member.asked == []
     member.reached.add(2)
-    member.looks(60)
+    for member.listed in ([1, 0, 0], [0, 0, 1]):
+        member.looks(300)
+        assert member.asked == []  # it would keep the healing waiting
+    member.listed = [0, 0, 0]
+    member.looks(120)
     assert sorted(member.asked) == ["shop/data/c4", "shop/locks/lock"]
+    before = member.counted
     member.looks(600)
-    assert len(member.asked) == 2
+    assert (len(member.asked), member.counted) == (2, before)
+
+
+def test_who_may_lack_something_itself_tells_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    member = Member(monkeypatch, tmp_path, "storage-1", 5, "replicated")
+    member.directory("shop", 10)
+    member.listed[4] = 1  # what the fifth has and another lacks
+    member.looks(300)
+    member.reached.remove(2)
+    member.looks(60)
+    assert member.told == []
+    member.reached.add(2)
+    member.listed[4] = 0
+    member.looks(300)
+    # Nor one that the others were without for a while, until all is healed.
+    member.reached.clear()
+    member.looks(60)
+    member.reached |= member.others
+    member.listed[1] = 1
+    member.looks(60)
+    member.reached.remove(2)
+    member.looks(60)
+    assert member.told == []
+    member.reached.add(2)
+    member.listed[1] = 0
+    member.looks(300)
+    member.reached.remove(2)
+    member.looks(60)
+    assert ("shop", "data-client-2") in member.told
 
 
 def test_who_is_left_without_a_majority_tells_nothing_and_asks_for_what_it_has(member: Member) -> None:
@@ -143,11 +183,11 @@ def test_the_first_that_remains_tells_and_the_next_what_it_did_not(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     member = Member(monkeypatch, tmp_path, "storage-3", 5, "replicated")
-    member.looks(10)
+    member.looks(60)
     for name in ("told", "some", "other", "never"):
         member.directory(name, 10)
     member.reached.remove(1)
-    member.looks(300)
+    member.looks(35)
     assert member.told == []
     member.attributes = {
         member.brick / "told": {"trusted.afr.data-client-1": WHOLE},
@@ -157,15 +197,31 @@ def test_the_first_that_remains_tells_and_the_next_what_it_did_not(
         member.brick / "other": {"trusted.afr.data-client-1": SOME, "trusted.afr.data-client-4": SOME},
         member.brick / "never": {"trusted.afr.data-client-4": NOTHING, "user.note": b"text"},
     }
-    member.reached.remove(2)
-    member.looks(5)
+    member.looks(30)
     assert member.told == [("never", "data-client-1"), ("some", "data-client-1")]
+
+
+@pytest.mark.parametrize(("fate", "tells"), [("lives", False), ("is lost, too", True)])
+def test_where_the_first_is_done_before_the_next_has_its_turn_it_is_left_at_that(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fate: str, tells: bool
+) -> None:
+    member = Member(monkeypatch, tmp_path, "storage-3", 5, "replicated")
+    member.looks(60)
+    member.directory("shop", 10)
+    member.reached.remove(1)
+    member.looks(15)
+    member.reached.add(1)
+    if fate == "is lost, too":
+        member.reached.remove(2)
+    member.looks(10)
+    assert (("shop", "data-client-1") in member.told) is tells
+    assert member.asked == []
 
 
 @pytest.mark.parametrize("between", [0, 600])
 def test_several_may_be_lost(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, between: float) -> None:
     member = Member(monkeypatch, tmp_path, "storage-3", 5, "replicated")
-    member.looks(10)
+    member.looks(60)
     member.directory("shop", 10)
     member.reached.remove(1)
     member.looks(between)
