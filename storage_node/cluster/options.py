@@ -67,3 +67,9 @@ def wanted(cluster: Cluster) -> dict[str, str]:
             "cluster.heal-timeout": "60",
         }
     return found
+
+
+def left_alone(cluster: Cluster) -> dict[str, str]:
+    """GlusterFS's own values of options that a cluster may have otherwise from an earlier version of this program."""
+    # Off, names that were removed while a member was away come back with it (recent.py).
+    return {"cluster.optimistic-change-log": "on"} if cluster.layout == "replicated" else {}

@@ -180,6 +180,9 @@ def _set_options(cluster: Cluster, views: Sequence[Volume], coming: list[Brick])
     """
     wanted = options.wanted(cluster)
     changed = {key: value for key, value in wanted.items() if any(view.options.get(key) != value for view in views)}
+    for key, value in options.left_alone(cluster).items():
+        if any(view.options.get(key, value) != value for view in views):
+            changed[key] = value
     if coming:
         changed |= fresh.note(coming)
     if changed:

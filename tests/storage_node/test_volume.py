@@ -82,6 +82,17 @@ def test_what_a_member_missed_of_the_options_is_set_again(monkeypatch: pytest.Mo
     assert stand_in.changes == [("volume", "set", "data", "auth.ssl-allow", wanted["auth.ssl-allow"])]
 
 
+def test_what_an_earlier_version_had_set_goes_back_to_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    former, wanted = {"cluster.optimistic-change-log": "off"}, options.wanted(cluster()) | fresh.note([])
+    stand_in = Glusterd(monkeypatch, replace(there(3), options=wanted | former))
+    volume.apply(NODE, cluster(), directories(3))
+    assert stand_in.changes == [("volume", "set", "data", "cluster.optimistic-change-log", "on")]
+    # One that never had it is not told its default.
+    stand_in = Glusterd(monkeypatch, replace(there(3), options=wanted))
+    volume.apply(NODE, cluster(), directories(3))
+    assert stand_in.changes == []
+
+
 @pytest.mark.parametrize("knows", [None, there(3)])
 def test_a_member_that_missed_a_change_of_the_bricks_is_named(
     monkeypatch: pytest.MonkeyPatch, knows: Volume | None
