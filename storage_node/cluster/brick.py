@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from pathlib import Path
 
 from storage_node import atomic
 from storage_node.errors import NodeError
@@ -20,15 +21,19 @@ def ensure(paths: Paths) -> str:
 
     Its name is new with every fresh disk, so that the cluster can tell a lost brick from the one in its place.
     """
-    place = paths.at(paths.brick_mount)
-    found = sorted(entry.name for entry in place.iterdir() if entry.name.startswith(_PREFIX))
+    found = [place.name for place in there(paths)]
     if len(found) > 1:
         raise NodeError(f"{paths.brick_mount} holds several bricks ({', '.join(found)}); keep the one in use.")
     if not found:
         found = [f"{_PREFIX}{secrets.token_hex(4)}"]
-        (place / found[0]).mkdir(mode=0o755)
-        atomic.sync_directory(place)
+        (paths.at(paths.brick_mount) / found[0]).mkdir(mode=0o755)
+        atomic.sync_directory(paths.at(paths.brick_mount))
     return os.path.join(paths.brick_mount, found[0])  # noqa: PTH118 - a path of the node's, not of this root's
+
+
+def there(paths: Paths) -> list[Path]:
+    """The bricks' directories on this node's data disk: one, or none yet."""
+    return sorted(paths.at(paths.brick_mount).glob(f"{_PREFIX}*"))
 
 
 def listed(paths: Paths) -> int:
@@ -46,6 +51,6 @@ def listed(paths: Paths) -> int:
 
 def _index(paths: Paths) -> set[str]:
     found = set[str]()
-    for place in paths.at(paths.brick_mount).glob(f"{_PREFIX}*/.glusterfs/indices/xattrop"):
+    for place in [index for each in there(paths) for index in each.glob(".glusterfs/indices/xattrop")]:
         found.update(name for name in os.listdir(place) if not name.startswith("xattrop-"))  # noqa: PTH208 - names alone
     return found

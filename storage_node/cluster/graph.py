@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from storage_node import services, system
-from storage_node.cluster import fresh, ganesha, gluster
+from storage_node.cluster import fresh, ganesha, gluster, peers
 from storage_node.cluster.gluster import Brick
 from storage_node.cluster.options import VOLUME
 from storage_node.firewall import MANAGEMENT_PORT
@@ -26,7 +26,6 @@ from storage_node.paths import Paths
 STUCK_SECONDS = 20.0
 # A mount that does not answer is asked again the next time.
 TOUCH_SECONDS = 20.0
-_CONNECTIONS = ("ss", "--no-header", "--tcp", "--numeric", "--processes", "state", "established")
 _GANESHA = "ganesha.nfsd"
 _FUSE = "glusterfs"
 # A client may have several connections to glusterd at any time.
@@ -64,7 +63,7 @@ class Keeper:
             self._since = {}
             return
         now = time.monotonic()
-        lagging = doubled(system.must(_CONNECTIONS, "Listing the connections").splitlines())
+        lagging = doubled(peers.connections("--processes"))
         self._since = {pid: self._since.get(pid, now) for pid in lagging}
         if _FUSE in lagging.values():
             system.run(["stat", "--file-system", str(self._paths.data)], timeout=TOUCH_SECONDS)

@@ -1,4 +1,4 @@
-"""Which other members this node is connected to, by the kernel's list of connections; nobody is asked for it."""
+"""Who is connected to what, by the kernel's list of connections; nobody is asked for it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from storage_node import system
 from storage_node.cluster.membership import Cluster
 from storage_node.firewall import BRICK_PORTS, MANAGEMENT_PORT
 
-_CONNECTIONS = ("ss", "--no-header", "--tcp", "--numeric", "state", "established")
 _FIRST, _LAST = BRICK_PORTS
 # What comes in from others ends at a port of this node's own brick.
 _TO_BRICKS = f"( dport >= :{_FIRST} and dport <= :{_LAST} and ( sport < :{_FIRST} or sport > :{_LAST} ) )"
+
+
+def connections(*options: str, which: str = "") -> list[str]:
+    """This node's TCP connections as ss(8) prints them, the other end fourth; ``which`` is a filter of its."""
+    line = ["ss", "--no-header", "--tcp", "--numeric", *options, "state", "established", *([which] if which else [])]
+    return system.must(line, "Listing the connections").splitlines()
 
 
 def managed(name: str, cluster: Cluster) -> frozenset[str]:
@@ -23,6 +28,5 @@ def bricks(name: str, cluster: Cluster) -> frozenset[str]:
 
 
 def _others(name: str, cluster: Cluster, which: str) -> frozenset[str]:
-    lines = system.must([*_CONNECTIONS, which], "Listing the connections to the members").splitlines()
-    there = {line.split()[3].rpartition(":")[0] for line in lines}
+    there = {line.split()[3].rpartition(":")[0] for line in connections(which=which)}
     return frozenset(member.name for member in cluster.others(name) if member.address in there)

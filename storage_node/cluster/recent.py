@@ -126,7 +126,7 @@ class Keeper:
         }
         if not due:
             return
-        calls = {brick.rpartition(":")[0]: client for brick, client in pending.clients(self._paths).items()}
+        calls = {called.rpartition(":")[0]: client for called, client in pending.clients(self._paths).items()}
         unreached = [member.address for member in cluster.others(name) if member.name not in reached]
         away = {client for address, client in calls.items() if address in unreached}
         place = _brick(self._paths)
@@ -137,7 +137,7 @@ class Keeper:
         if any(todo.values()):
             with pending.teller(self._paths, _PURPOSE) as volume:
                 # Not answered without a majority, which this node may have lost meanwhile.
-                os.listdir(volume)  # noqa: PTH208 - whether it answers
+                list(volume.iterdir())
                 for client, directories in todo.items():
                     for directory in directories:
                         # One that is gone is of no interest any more.
@@ -185,7 +185,7 @@ class Keeper:
 
 def _brick(paths: Paths) -> Path:
     """This node's brick; one that has none has nothing that could be looked at."""
-    return next(iter(paths.at(paths.brick_mount).glob("brick-*")), paths.at(paths.brick_mount))
+    return next(iter(brick.there(paths)), paths.at(paths.brick_mount))
 
 
 def _visible(place: Path) -> Iterator[os.DirEntry[str]]:
@@ -223,15 +223,17 @@ def _to_be_told(directory: Path, client: str, away: Collection[str]) -> bool:
 
     Where another is doubted as well, which may be healing, there might be none left to heal from.
     """
-    return client not in _accused(directory, _WHOLE) and _accused(directory, _SOME) <= set(away)
+    accused = _accused(directory)
+    doubted = {other for other, parts in accused.items() if any(parts[_SOME])}
+    return not any(accused.get(client, b"")[_WHOLE]) and doubted <= set(away)
 
 
-def _accused(directory: Path, part: slice) -> set[str]:
-    """The bricks, as clients call them, that a brick's directory accuses."""
-    found = set[str]()
+def _accused(directory: Path) -> dict[str, bytes]:
+    """Of what a brick's directory accuses others, by the names that clients call them."""
+    found: dict[str, bytes] = {}
     with contextlib.suppress(FileNotFoundError):
         for attribute in os.listxattr(directory, follow_symlinks=False):
             # "dirty" is no brick: that a change is under way.
-            if attribute.startswith(f"{_ACCUSED}{VOLUME}-") and any(os.getxattr(directory, attribute)[part]):
-                found.add(attribute.removeprefix(_ACCUSED))
+            if attribute.startswith(f"{_ACCUSED}{VOLUME}-"):
+                found[attribute.removeprefix(_ACCUSED)] = os.getxattr(directory, attribute)
     return found

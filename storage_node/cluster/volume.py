@@ -180,9 +180,8 @@ def _set_options(cluster: Cluster, views: Sequence[Volume], coming: list[Brick])
     """
     wanted = options.wanted(cluster)
     changed = {key: value for key, value in wanted.items() if any(view.options.get(key) != value for view in views)}
-    for key, value in options.left_alone(cluster).items():
-        if any(view.options.get(key, value) != value for view in views):
-            changed[key] = value
+    default = options.left_alone(cluster)
+    changed |= {k: v for k, v in default.items() if any(view.options.get(k, v) != v for view in views)}
     if coming:
         changed |= fresh.note(coming)
     if changed:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from storage_node import spec, system
+from storage_node import node, spec, system
 from storage_node.cluster import membership
 from storage_node.cluster.membership import Cluster
 from storage_node.paths import Paths
@@ -99,6 +99,12 @@ def cluster_spec(count: int = 3, **changes: Any) -> dict[str, Any]:
 def cluster(count: int = 3, **changes: Any) -> Cluster:
     """A cluster as the program reads it from its specification."""
     return membership.parse(cluster_spec(count, **changes))
+
+
+def store_member(paths: Paths, name: str, known: Cluster) -> None:
+    """What a member of the cluster, of that name, knows once it is configured."""
+    credentials = dict.fromkeys(("privateKey", "certificate", "authority", "secret"), "PEM")
+    node.store(paths, configure_spec(name=name, topology="cluster", cluster={**known.values(), **credentials}))
 
 
 def pack(target: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage_node import node, system
+from storage_node import system
 from storage_node.cluster import healer
 from storage_node.paths import Paths
 from tests.storage_node import nodes
@@ -19,11 +19,7 @@ def heals(
 ) -> bool:
     """Whether the daemon of the member of that name runs, which is connected to the members with those numbers."""
     known = nodes.cluster(count, layout=layout)
-    credentials = dict.fromkeys(("privateKey", "certificate", "authority", "secret"), "PEM")
-    node.store(
-        Paths(root),
-        nodes.configure_spec(name=name, topology="cluster", cluster={**known.values(), **credentials}),
-    )
+    nodes.store_member(Paths(root), name, known)
     # As ss(8) prints them; there may be several to one member.
     lines = [f"0 0 10.77.0.{10 + int(name[-1])}:4900{n} {known.members[n - 1].address}:24007" for n in seen]
     monkeypatch.setattr(system, "must", lambda *_: "".join(f"{line} \n" for line in lines * 2))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from storage_node import node, system
+from storage_node import system
 from storage_node.cluster import brick, gluster, pending, recent
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
@@ -34,10 +34,7 @@ class Member:
         self.brick = root / "brick/brick-0"
         self.answers = True
         self.ages: dict[str, float] = {}
-        known = nodes.cluster(count, layout=layout)
-        credentials = dict.fromkeys(("privateKey", "certificate", "authority", "secret"), "PEM")
-        spec = nodes.configure_spec(name=name, topology="cluster", cluster={**known.values(), **credentials})
-        node.store(self.paths, spec)
+        nodes.store_member(self.paths, name, nodes.cluster(count, layout=layout))
         (self.brick / ".glusterfs/00").mkdir(parents=True)
         self.directory(".", 86400)
         monkeypatch.setattr("storage_node.cluster.recent.time.monotonic", lambda: self.now)
@@ -96,6 +93,12 @@ class Member:
             self.now += 5
             self.keeper.look()
 
+    def without(self, *numbers: int) -> None:
+        """These members are out of reach for a minute."""
+        self.reached -= set(numbers)
+        self.looks(60)
+        self.reached |= set(numbers)
+
 
 @pytest.fixture
 def member(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Member:
@@ -137,26 +140,19 @@ def test_who_may_lack_something_itself_tells_nothing(monkeypatch: pytest.MonkeyP
     member.directory("shop", 10)
     member.listed[4] = 1  # what the fifth has and another lacks
     member.looks(300)
-    member.reached.remove(2)
-    member.looks(60)
+    member.without(2)
     assert member.told == []
-    member.reached.add(2)
     member.listed[4] = 0
     member.looks(300)
     # Nor one that the others were without for a while, until all is healed.
-    member.reached.clear()
-    member.looks(60)
-    member.reached |= member.others
+    member.without(*member.others)
     member.listed[1] = 1
     member.looks(60)
-    member.reached.remove(2)
-    member.looks(60)
+    member.without(2)
     assert member.told == []
-    member.reached.add(2)
     member.listed[1] = 0
     member.looks(300)
-    member.reached.remove(2)
-    member.looks(60)
+    member.without(2)
     assert ("shop", "data-client-2") in member.told
 
 
