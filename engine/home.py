@@ -42,9 +42,10 @@ def user_home() -> Path:
 
 def _launcher(plugin: Plugin) -> str:
     # Stand-ins that run none of the program's code are isolated from its environment (PYTHONPATH and the like).
-    isolated = "" if plugin.standin in ("language", "dynamic") else "-I "
+    # All write at once: the engine waits for the port that they print, and the SDK's own server leaves it in a buffer.
+    options = "-u" if plugin.standin in ("language", "dynamic") else "-u -I"
     launch = shlex.quote(str(KIT / "standins" / "launch.py"))
-    return f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {isolated}{launch} {plugin.standin} "$@"\n'
+    return f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {options} {launch} {plugin.standin} "$@"\n'
 
 
 def _write_standin(plugins: Path, plugin: Plugin) -> None:

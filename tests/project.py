@@ -145,9 +145,9 @@ def connections(operator: Shell) -> int:
 
 
 def clean_environment() -> dict[str, str]:
-    """The caller's environment without what Make or Pulumi has put there: a test stands on its own."""
+    """The caller's environment without what Make or Pulumi has put there, or Python reads: a test stands on its own."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("PULUMI_", "MAKE", "MFLAGS")) and name not in ("STACK", "VIRTUAL_ENV")
+        if not name.startswith(("PULUMI_", "MAKE", "MFLAGS", "PYTHON")) and name not in ("STACK", "VIRTUAL_ENV")
     }

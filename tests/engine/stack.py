@@ -47,6 +47,8 @@ class Stack:
             "PULUMI_BACKEND_URL": f"file://{state}",
             "PULUMI_CONFIG_PASSPHRASE": "correct horse battery staple",
             "PYTHONWARNINGS": "ignore::DeprecationWarning:pulumi_command",
+            # As where nobody has set it.
+            "PYTHONUNBUFFERED": "",
         }
         runtime = {"name": "python", "options": {"virtualenv": sys.prefix}}
         (self.directory / "Pulumi.yaml").write_text(json.dumps({"name": "contract", "runtime": runtime}))
