@@ -197,7 +197,7 @@ def _open_ports(machine: Shell, host: str, source: str = "") -> list[int]:
         "        probe.settimeout(3)\n"
         f"        probe.bind(('{source}', 0))\n"
         f"        return probe.connect_ex(('{host}', port)) == 0\n"
-        "ports = (22, 111, 2049, 20048, 24007, 24008, 49152, 8000)\n"
+        "ports = (22, 111, 2049, 20048, 24007, 24008, 24011, 49152, 8000)\n"
         "with ThreadPoolExecutor(len(ports)) as pool:\n"
         "    print(*(port for port, found in zip(ports, pool.map(is_open, ports)) if found))\n"
     )

@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     add("volume", _volume, "A cluster's volume over its members' bricks, from JSON on stdin; ends when it is healed.")
     add("address", _address, "Keeps the cluster's floating address; run as a service.")
     add("brick", _brick, "Has this node's brick started again when it dies; run as a service.")
+    add("donate", _donate, "Gives a member that lost its brick a copy of this one's; run as a service, on a socket.")
     add("exports", _exports, "Waits until the NFS server exports what it is to; run when it starts.")
     add("environments", _environments, "Repositories and exports, from JSON on stdin.")
     status = add("status", _status, "The node's health; exit status 0 when all is well.")
@@ -114,6 +115,14 @@ def _brick(_: argparse.Namespace, paths: Paths) -> int:
     from storage_node.cluster import watch  # noqa: PLC0415
 
     return watch.run(paths)
+
+
+def _donate(_: argparse.Namespace, paths: Paths) -> int:
+    import socket  # noqa: PLC0415
+
+    from storage_node.cluster import donor  # noqa: PLC0415
+
+    return donor.run(paths, socket.socket(fileno=sys.stdin.fileno()))
 
 
 def _exports(_: argparse.Namespace, paths: Paths) -> int:

@@ -24,10 +24,11 @@ from storage_node.spec import Network
 TABLE = "backup_storage"
 SSH_PORT = 22
 NFS_PORT = 2049
-# glusterd, its brick, and the keeper of the floating address.
+# glusterd, its brick, the keeper of the floating address, and who gives a member that lost its brick a copy.
 MANAGEMENT_PORT = 24007
 BRICK_PORTS = (49152, 49251)
 KEEPER_PORT = 24010
+DONOR_PORT = 24011
 
 # RFC 4890: without these IPv6 does not work. Neighbour discovery has to come from the link itself (hop limit 255).
 _TEMPLATE = """\
@@ -81,7 +82,7 @@ def openings(ssh: Iterable[Network], nfs: Iterable[Network], cluster: Cluster | 
     found = [Opening("ssh", (SSH_PORT,), tuple(ssh), strict=False), Opening("nfs_clients", (NFS_PORT,), tuple(nfs))]
     if cluster is not None:
         members = tuple(ipaddress.ip_network(member.address) for member in cluster.members)
-        found.append(Opening("members", (MANAGEMENT_PORT, "-".join(map(str, BRICK_PORTS))), members))
+        found.append(Opening("members", (MANAGEMENT_PORT, DONOR_PORT, "-".join(map(str, BRICK_PORTS))), members))
         if cluster.floating_address is not None:
             found.append(Opening("keepers", (KEEPER_PORT,), members, strict=False, protocol="udp"))
     return found

@@ -7,16 +7,20 @@ and an argument "{name}" becomes the path (/dev/fd/N) under which the program re
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 
 from storage_node import lock
 from storage_node.errors import NodeError
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_TIMEOUT_SECONDS = 300.0
+# The most that a pipe may be made to hold by default (pipe(7), pipe-max-size).
+_PIPE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ def run(
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=timeout,
-                env={"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent", **(environment or {})},
+                env={**_environment(), **(environment or {})},
                 cwd=directory,
                 pass_fds=descriptors,
                 user=user,
@@ -74,6 +78,61 @@ def run(
         except subprocess.TimeoutExpired:
             raise NodeError(f"`{' '.join(arguments[:3])}` did not end within {timeout:.0f} s.") from None
     return Result(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+@dataclass
+class Stream:
+    """A program that writes a stream of bytes, or reads one; ``status`` is how it ended, once it has."""
+
+    pipe: FileIO
+    status: int | None = None
+
+    def read(self, most: int) -> bytes:
+        """What is there of the stream, once something is; nothing at its end."""
+        return self.pipe.read(most) or b""
+
+    def write(self, piece: bytes) -> None:
+        """Writes all of a piece. Raises BrokenPipeError when the program reads no more."""
+        left = memoryview(piece)
+        while left:
+            left = left[self.pipe.write(left) :]
+
+
+@contextlib.contextmanager
+def streamed(arguments: Sequence[str], *, directory: str, read: bool) -> Iterator[Stream]:
+    """Runs a program whose output is ``read``, or that reads what is written to it; what it complains of is passed on.
+
+    When the block ends, so does the stream, and the program is waited for; when it fails, the program is ended. Raises
+    NodeError when the program is missing.
+    """
+    ours, theirs = os.pipe() if read else os.pipe()[::-1]
+    with FileIO(ours, "r" if read else "w") as pipe:
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        try:
+            program = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL if read else theirs,
+                stdout=theirs if read else subprocess.DEVNULL,
+                env=_environment(),
+                cwd=directory,
+            )
+        except FileNotFoundError:
+            raise NodeError(f"The program {arguments[0]} is not installed on this node.") from None
+        finally:
+            os.close(theirs)
+        stream = Stream(pipe)
+        try:
+            yield stream
+            pipe.close()
+        except BaseException:
+            program.kill()
+            raise
+        finally:
+            stream.status = program.wait()
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
 
 
 def must(arguments: Sequence[str], what: str, *, timeout: float = DEFAULT_TIMEOUT_SECONDS) -> str:

@@ -20,7 +20,7 @@ from components.qemu import disk
 from components.qemu.layout import PROJECT, StackDirectory
 from components.remote import INCOMING, INSTALLED
 from demo.shell import Shell
-from tests.machines.authority import Authority
+from tests.authority import Authority
 
 _SCRIPT, _PLAYBOOK, _REQUIREMENTS = (
     Path(__file__).with_name(name) for name in ("setup.sh", "playbook.yml", "requirements.txt")

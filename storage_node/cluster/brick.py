@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from storage_node import atomic
@@ -12,22 +14,36 @@ from storage_node.errors import NodeError
 from storage_node.paths import Paths
 
 _PREFIX = "brick-"
+# What is no brick yet: a copy that was not finished.
+_UNFINISHED = ".filling"
+# GlusterFS's own directory in a brick.
+GLUSTERFS = ".glusterfs"
 # An entry that is listed for so long is not one that is being written just now.
 LISTED_SECONDS = 1.0
+# How long a change of a name may take; on emulated machines with much to do it takes seconds.
+CHANGING_SECONDS = 10.0
 
 
-def ensure(paths: Paths) -> str:
+def ensure(paths: Paths, fill: Callable[[Path], bool]) -> str:
     """The brick's directory as glusterd is to know it, made on a disk that has none.
 
-    Its name is new with every fresh disk, so that the cluster can tell a lost brick from the one in its place.
+    Its name is new with every fresh disk, so that the cluster can tell a lost brick from the one in its place. ``fill``
+    makes the directory that it is told with all that has to be in it, and on the disk, or returns False.
     """
     found = [place.name for place in there(paths)]
     if len(found) > 1:
         raise NodeError(f"{paths.brick_mount} holds several bricks ({', '.join(found)}); keep the one in use.")
+    disk = paths.at(paths.brick_mount)
+    unfinished = disk / _UNFINISHED
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
     if not found:
         found = [f"{_PREFIX}{secrets.token_hex(4)}"]
-        (paths.at(paths.brick_mount) / found[0]).mkdir(mode=0o755)
-        atomic.sync_directory(paths.at(paths.brick_mount))
+        if fill(unfinished):
+            unfinished.rename(disk / found[0])
+        else:
+            (disk / found[0]).mkdir(mode=0o755)
+        atomic.sync_directory(disk)
     return os.path.join(paths.brick_mount, found[0])  # noqa: PTH118 - a path of the node's, not of this root's
 
 
@@ -36,21 +52,54 @@ def there(paths: Paths) -> list[Path]:
     return sorted(paths.at(paths.brick_mount).glob(f"{_PREFIX}*"))
 
 
+def own(paths: Paths) -> Path:
+    """This node's brick; one that has none has nothing that could be looked at."""
+    return next(iter(there(paths)), paths.at(paths.brick_mount))
+
+
 def listed(paths: Paths) -> int:
     """How many entries this node's own brick lists as to be healed.
 
-    GlusterFS's index of them is a directory of the brick, with a link for each entry to one file of its own
-    (xlators/features/index). A dispersed volume lists an entry there for as long as it is written, too.
+    A dispersed volume lists an entry for as long as it is written, too.
     """
-    first = _index(paths)
+    place = own(paths)
+    first = index(place)
     if first:
         time.sleep(LISTED_SECONDS)
-        first &= _index(paths)
+        first &= index(place)
     return len(first)
 
 
-def _index(paths: Paths) -> set[str]:
-    found = set[str]()
-    for place in [index for each in there(paths) for index in each.glob(".glusterfs/indices/xattrop")]:
-        found.update(name for name in os.listdir(place) if not name.startswith("xattrop-"))  # noqa: PTH208 - names alone
-    return found
+def doubts(paths: Paths) -> bool:
+    """Whether this node's own brick does not know of some directory whether the last change of a name in it was made.
+
+    One that is being made just now is no doubt, as far as it takes no longer than usual.
+    """
+    place = own(paths)
+
+    def look() -> set[str]:
+        return {identity for identity in index(place, "dirty") if handle(place, identity).is_dir()}
+
+    first = look()
+    if first:
+        time.sleep(CHANGING_SECONDS)
+        first &= look()
+    return bool(first)
+
+
+def index(place: Path, kind: str = "xattrop") -> set[str]:
+    """The ids of what the brick lists as to be healed; of the kind "dirty", of what it lists as being changed.
+
+    GlusterFS's index of them is a directory of the brick, with a link for each entry to one file of its own
+    (xlators/features/index).
+    """
+    try:
+        names = os.listdir(place / GLUSTERFS / "indices" / kind)  # noqa: PTH208 - names alone
+    except FileNotFoundError:
+        return set()
+    return {name for name in names if not name.startswith(f"{kind}-")}
+
+
+def handle(place: Path, identity: str) -> Path:
+    """What leads to an entry of the brick by its id: a link to a file, and a symbolic one to a directory."""
+    return place / GLUSTERFS / identity[:2] / identity[2:4] / identity

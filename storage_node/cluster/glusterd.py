@@ -17,6 +17,9 @@ from storage_node.firewall import BRICK_PORTS, MANAGEMENT_PORT
 from storage_node.paths import Paths
 
 SERVICE = "glusterd.service"
+# Where GlusterFS looks for them (rpc-transport/socket).
+PRIVATE_KEY, CERTIFICATE = "/etc/ssl/glusterfs.key", "/etc/ssl/glusterfs.pem"
+AUTHORITY = "/etc/ssl/glusterfs.ca"
 # What GlusterFS 10 and newer speak; glusterd raises it by itself no further than all peers know.
 _OPERATING_VERSION = 110000
 
@@ -65,7 +68,7 @@ _AES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384")
 _CHACHA20 = "TLS_CHACHA20_POLY1305_SHA256"
 # As /proc/cpuinfo calls what that takes: on x86 OpenSSL's fast AES-GCM begins with AVX.
 _FAST_AES = ({"aes", "pclmulqdq", "avx"}, {"aes", "pmull"})
-_OPENSSL_FILE = "/etc/glusterfs/openssl.cnf"
+OPENSSL_FILE = "/etc/glusterfs/openssl.cnf"
 
 # Debian's unit takes the bricks down with glusterd: they serve on while it is restarted.
 _DROP_IN = """\
@@ -86,9 +89,9 @@ def files(paths: Paths) -> dict[Path, str]:
     """The configuration files without secrets."""
     return {
         paths.at("/etc/glusterfs/glusterd.vol"): _SETTINGS,
-        paths.at(_OPENSSL_FILE): _OPENSSL.format(ciphers=":".join(_ciphers(paths))),
+        paths.at(OPENSSL_FILE): _OPENSSL.format(ciphers=":".join(_ciphers(paths))),
         paths.units / "glusterd.service.d/backup-storage.conf": _DROP_IN.format(
-            brick=paths.brick_mount, openssl=_OPENSSL_FILE
+            brick=paths.brick_mount, openssl=OPENSSL_FILE
         ),
     }
 
@@ -103,9 +106,9 @@ def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credential
     changed = _identity(paths, cluster.member(name).id)
     for path, content in files(paths).items():
         changed |= atomic.write(path, content)
-    changed |= atomic.write(paths.at("/etc/ssl/glusterfs.key"), f"{credentials.private_key}\n", 0o600)
-    changed |= atomic.write(paths.at("/etc/ssl/glusterfs.pem"), f"{credentials.certificate}\n")
-    changed |= atomic.write(paths.at("/etc/ssl/glusterfs.ca"), f"{credentials.authority}\n")
+    changed |= atomic.write(paths.at(PRIVATE_KEY), f"{credentials.private_key}\n", 0o600)
+    changed |= atomic.write(paths.at(CERTIFICATE), f"{credentials.certificate}\n")
+    changed |= atomic.write(paths.at(AUTHORITY), f"{credentials.authority}\n")
     changed |= atomic.write(home(paths, "secure-access"), "")
     for member in cluster.others(name):
         peer = home(paths, f"peers/{member.id}")

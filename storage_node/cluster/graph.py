@@ -35,7 +35,13 @@ _PROCESS = re.compile(r'\(\("([^"]+)",pid=(\d+),')
 
 def outdated(bricks: Sequence[Brick]) -> str | None:
     """Which member has clients that do not know all bricks, in words; None when there is none."""
-    there = gluster.clients(VOLUME)
+    try:
+        there = gluster.clients(VOLUME)
+    except gluster.RefusedError as refusal:
+        # One that has just been started is not yet connected to its member's glusterd, which therefore cannot ask it.
+        if "Commit failed" not in str(refusal):
+            raise
+        return f"A brick does not say yet who its clients are: {refusal}"
     for brick in bricks:
         if brick.name not in there:
             return f"The brick {brick.name} does not say yet who its clients are"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from storage_node import mount, services
-from storage_node.cluster import brick, client, ganesha, glusterd, names, watch
+from storage_node.cluster import brick, client, donor, filling, ganesha, glusterd, names, watch
 from storage_node.cluster.membership import Cluster, Credentials
 from storage_node.floating import service as floating
 from storage_node.paths import Paths
@@ -18,18 +19,20 @@ KEEPER_SECONDS = 300.0
 def configure(paths: Paths, name: str, cluster: Cluster, credentials: Credentials, *, renewed: bool) -> str:
     """Makes this node a member that runs glusterd, on a mounted data disk; returns its brick's directory.
 
-    What a running member needs to follow a change is done too: a restarted glusterd, bricks and clients going on.
+    A fresh disk in a lost one's place is filled by a copy. What a running member needs to follow a change is done too:
+    a restarted glusterd, bricks and clients going on.
     ``renewed``: whether this program was just installed, so that what runs of it is older.
     """
-    place = brick.ensure(paths)
     _prepare_mountpoint(paths)
     mounted = client.configure(paths, name, cluster)
     watched = (paths.units / watch.SERVICE).exists()
     server, watcher = ganesha.configure(paths), watch.configure(paths)
+    giver = cluster.layout == "replicated" and donor.configure(paths)
     keeper = cluster.floating_address is not None and floating.configure(paths, credentials.secret)
     names.configure(paths, cluster)
     restart = glusterd.configure(paths, name, cluster, credentials)
-    if mounted or server or watcher or keeper or restart:
+    place = brick.ensure(paths, partial(filling.fill, paths, name, cluster))
+    if mounted or server or watcher or giver or keeper or restart:
         services.reload_units(paths, units(cluster))
     glusterd.start(paths, restart=restart)
     if server:
@@ -69,7 +72,8 @@ def await_served(paths: Paths, cluster: Cluster) -> None:
 def units(cluster: Cluster) -> list[str]:
     """The units that have to run on a member, beside those that run on every node."""
     moving = [floating.SERVICE] if cluster.floating_address is not None else []
-    return [glusterd.SERVICE, watch.SERVICE, client.SERVICE, ganesha.SERVICE, *moving]
+    giving = [donor.SOCKET] if cluster.layout == "replicated" else []
+    return [glusterd.SERVICE, watch.SERVICE, client.SERVICE, ganesha.SERVICE, *giving, *moving]
 
 
 def files(paths: Paths, name: str, cluster: Cluster) -> dict[Path, str]:
@@ -77,4 +81,5 @@ def files(paths: Paths, name: str, cluster: Cluster) -> dict[Path, str]:
     found = glusterd.files(paths)
     found |= client.files(paths, name, cluster)
     found |= ganesha.unit_files(paths) | watch.unit_files(paths)
+    found |= donor.unit_files(paths) if cluster.layout == "replicated" else {}
     return found | (floating.unit_files(paths) if cluster.floating_address is not None else {})

@@ -1,18 +1,19 @@
 """Clients of the volume of this program's own, by which the bricks of a replicated one are told what another lacks.
 
 GlusterFS keeps on each brick, beside a directory, which of the other bricks still have to be given what is in it
-("pending"), and its self-heal daemons go by that.
+("pending"), and its self-heal daemons go by that. What one has so noted is read from it here, too.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from storage_node import system
-from storage_node.cluster import glusterd
+from storage_node.cluster import brick, glusterd
 from storage_node.cluster.options import VOLUME
 from storage_node.paths import Paths
 
@@ -20,6 +21,8 @@ from storage_node.paths import Paths
 # directory, which is then compared as a whole (afr-inode-write.c).
 _CLIENT_PID = -12
 _ATTRIBUTE = "trusted.replace-brick"
+# What accuses another brick of lacking something, beside an entry: three numbers of four bytes.
+_ACCUSED = "trusted.afr."
 
 
 def clients(paths: Paths) -> dict[str, str]:
@@ -69,3 +72,25 @@ def tell(directory: Path, client: str) -> None:
     Raises OSError.
     """
     os.setxattr(directory, _ATTRIBUTE, client.encode())
+
+
+def accused(entry: Path, *, follow: bool = True) -> dict[str, bytes]:
+    """Of what an entry of a brick accuses others, by the names that clients call them; what is gone, of nothing."""
+    found: dict[str, bytes] = {}
+    with contextlib.suppress(FileNotFoundError):
+        for attribute in os.listxattr(entry, follow_symlinks=follow):
+            # "dirty" is no brick: that a change is under way.
+            if attribute.startswith(f"{_ACCUSED}{VOLUME}-"):
+                found[attribute.removeprefix(_ACCUSED)] = os.getxattr(entry, attribute, follow_symlinks=follow)
+    return found
+
+
+def accused_by(place: Path) -> set[str]:
+    """Which bricks lack something that this one has, by the names that clients call them."""
+    found = set[str]()
+    for identity in brick.index(place):
+        handle = brick.handle(place, identity)
+        # A symbolic link leads to a directory, or is the entry itself.
+        for follow in (True, False):
+            found |= {client for client, parts in accused(handle, follow=follow).items() if any(parts)}
+    return found

@@ -50,9 +50,8 @@ _NAMES, _STAT_SECONDS = 50, 120.0
 # After so long the rest is left for the next time: there may be a brick to be started.
 _ASK_SECONDS = 20.0
 _PURPOSE = "recent"
-# What accuses another brick of lacking something, beside a directory: three numbers of four bytes. The first is for
-# data, and of a directory says that it is to be compared as a whole; the last is for names.
-_ACCUSED = "trusted.afr."
+# Of what accuses another brick of lacking something (pending.accused) the first part is for data, and of a directory
+# says that it is to be compared as a whole; the last is for names.
 _WHOLE, _SOME = slice(0, 4), slice(8, 12)
 # That names have been asked for since the machine started.
 _ASKED = "/run/storage-node-recent.asked"
@@ -87,7 +86,7 @@ class Keeper:
             return
         if not self._began:
             if not self._paths.at(_ASKED).exists():
-                self._doubtful = _before_boot(_brick(self._paths))
+                self._doubtful = _before_boot(brick.own(self._paths))
             self._began = True
         now, reached = time.monotonic(), peers.bricks(found.name, found.cluster)
         if len(reached) + 1 < found.cluster.majority:
@@ -112,7 +111,7 @@ class Keeper:
         if not lost:
             return
         since = min(self._away[other] for other in lost)
-        directories = _changed(_brick(self._paths), time.time() - (now - since) - LATELY_SECONDS)
+        directories = _changed(brick.own(self._paths), time.time() - (now - since) - LATELY_SECONDS)
         self._doubtful |= directories
         if self._whole:
             before = frozenset(other for other in reached if other < name)
@@ -129,7 +128,7 @@ class Keeper:
         calls = {called.rpartition(":")[0]: client for called, client in pending.clients(self._paths).items()}
         unreached = [member.address for member in cluster.others(name) if member.name not in reached]
         away = {client for address, client in calls.items() if address in unreached}
-        place = _brick(self._paths)
+        place = brick.own(self._paths)
         todo = {
             client: [each for each in sorted(directories) if _to_be_told(place / each, client, {client, *away})]
             for client, directories in ((calls[cluster.member(lost).address], due[lost]) for lost in due)
@@ -174,7 +173,7 @@ class Keeper:
             directory = next(iter(self._doubtful))
             names: list[str] = []
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                names = sorted(entry.name for entry in _visible(_brick(self._paths) / directory))
+                names = sorted(entry.name for entry in _visible(brick.own(self._paths) / directory))
             for start in range(0, len(names), _NAMES):
                 chosen = (str(self._paths.data / directory / name) for name in names[start : start + _NAMES])
                 # What is gone meanwhile is none of its errors.
@@ -183,14 +182,9 @@ class Keeper:
         return True
 
 
-def _brick(paths: Paths) -> Path:
-    """This node's brick; one that has none has nothing that could be looked at."""
-    return next(iter(brick.there(paths)), paths.at(paths.brick_mount))
-
-
 def _visible(place: Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(place) as entries:
-        yield from (entry for entry in entries if entry.name != ".glusterfs")
+        yield from (entry for entry in entries if entry.name != brick.GLUSTERFS)
 
 
 def _directories(root: Path) -> Iterator[tuple[str, float]]:
@@ -223,17 +217,6 @@ def _to_be_told(directory: Path, client: str, away: Collection[str]) -> bool:
 
     Where another is doubted as well, which may be healing, there might be none left to heal from.
     """
-    accused = _accused(directory)
+    accused = pending.accused(directory)
     doubted = {other for other, parts in accused.items() if any(parts[_SOME])}
     return not any(accused.get(client, b"")[_WHOLE]) and doubted <= set(away)
-
-
-def _accused(directory: Path) -> dict[str, bytes]:
-    """Of what a brick's directory accuses others, by the names that clients call them."""
-    found: dict[str, bytes] = {}
-    with contextlib.suppress(FileNotFoundError):
-        for attribute in os.listxattr(directory, follow_symlinks=False):
-            # "dirty" is no brick: that a change is under way.
-            if attribute.startswith(f"{_ACCUSED}{VOLUME}-"):
-                found[attribute.removeprefix(_ACCUSED)] = os.getxattr(directory, attribute)
-    return found

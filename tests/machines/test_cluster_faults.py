@@ -8,7 +8,7 @@ import pytest
 
 from demo.addon import Addon
 from demo.tree import Tree
-from tests.machines.clusters import Cluster, application, formed, writes_are_refused
+from tests.machines.clusters import Cluster, application, formed, lose_for_good, writes_are_refused
 from tests.machines.writer import Writer, nothing_is_lost
 from tests.project import boot_id
 
@@ -42,6 +42,21 @@ def kept(cluster: Cluster, addon: Addon) -> Iterator[Writer]:
     cluster.whole()
     assert cluster.differences(addon.name) == {}
     nothing_is_lost(addon, writer)
+
+
+def test_a_node_that_is_lost_for_good_is_filled_while_backups_go_on(cluster: Cluster, kept: Writer) -> None:
+    holder = cluster.holder()
+    lost = next(node for node in cluster.nodes if node != holder)
+    lose_for_good(cluster.directory, lost)
+    kept.gets_on()
+    cluster.project.make("replace", NODE=lost)
+    cluster.look()
+    # Most of it was there before GlusterFS was.
+    births = "cd /brick/brick-*/ && stat -c %.3W .glusterfs/indices && find shop -type f -exec stat -c %.3W {} +"
+    began, *files = map(float, cluster.must(lost, births).split())
+    assert sum(born < began for born in files) > len(files) / 2
+    kept.gets_on()
+    assert kept.failed == []
 
 
 @pytest.mark.parametrize("node", ["storage-1", "storage-2", "storage-3"])

@@ -123,7 +123,9 @@ def test_nodes_are_added_and_then_more_may_be_lost(cluster: Cluster, addon: Addo
         cluster.look()
         assert len(cluster.nodes) == count
         writer.gets_on()
-    assert writer.refused == []
+    # The server that was started anew may have had no time to answer for what it did.
+    assert writer.failed == []
+    assert len(writer.unanswered) <= 1
     known = cluster.whole()
     for node in known["nodes"].values():
         assert [brick["online"] for brick in node["cluster"]["bricks"]] == [True] * count

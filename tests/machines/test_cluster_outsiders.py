@@ -1,4 +1,4 @@
-"""A machine outside the cluster asks GlusterFS itself: neither its command line nor its client gets anywhere.
+"""A machine outside the cluster asks GlusterFS itself, and for a copy: neither command line nor client gets anywhere.
 
 The firewall refuses it whatever it can show, and where the firewall would take it for a member, TLS does.
 """
@@ -10,13 +10,16 @@ import pytest
 
 from demo.machines import application_machines
 from demo.shell import Shell
-from tests.machines.authority import Authority
+from tests.authority import Authority
 from tests.machines.clusters import PROOF, Cluster, formed, let_in, proven
 
 pytestmark = [pytest.mark.long, pytest.mark.machine, pytest.mark.cluster]
 
 CLIENT, STRANGER = "10.77.0.101", "10.77.0.200"
 PLACE = "/srv/taken"
+
+#: Where a member that lost its brick asks for a copy.
+DONOR_PORT = 24011
 
 #: The firewall lets a packet fall without a word, so a refusal is an attempt that gets nowhere for so long. What is let
 #: in is there within a few seconds.
@@ -64,8 +67,20 @@ def is_answered(machine: Shell, node: str) -> bool:
     return said.status == 0 and "Volume Name: data" in said.output
 
 
+def is_given(machine: Shell, node: str) -> bool:
+    """Whether a node tells this machine what it tells a member that lost its brick, before it gives it a copy."""
+    key, certificate, authority, _ = PROOF
+    line = (
+        f"set --; test -e {key} && set -- -key {key} -cert {certificate} -CAfile {authority}; "
+        '{ echo \'{"want": "account"}\'; sleep 20; } | '
+        f'timeout -s KILL {ATTEMPT_SECONDS} openssl s_client -quiet -connect {node}:{DONOR_PORT} "$@"'
+    )
+    return '"accused"' in machine.attempt(line).output
+
+
 def everything_is_refused(machine: Shell, node: str) -> None:
     assert not is_answered(machine, node)
+    assert not is_given(machine, node)
     with mounted(machine, node) as there:
         assert not there
 
@@ -111,6 +126,7 @@ def test_where_the_firewall_errs_only_a_members_certificate_opens(
         # The control: what was refused is refused for want of this.
         with proven(machine, nodes[1]):
             assert is_answered(machine, node)
+            assert is_given(machine, node)
             with mounted(machine, node) as there:
                 assert there
     cluster.whole()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from storage_node import services, system
-from storage_node.cluster import graph
+from storage_node.cluster import gluster, graph
 from storage_node.paths import Paths
 from tests.storage_node.volumes import bricks
 
@@ -31,6 +32,18 @@ def test_who_has_two_connections_to_a_brick_has_two_graphs() -> None:
     # Others' connections, those to glusterd, and what is nobody's.
     more = [("127.0.0.1:24007", SERVER)] * 2 + [("10.77.0.13:49152", BRICK)] * 2 + [("10.77.0.13:22", "")] * 2
     assert graph.doubled(connections(*one, *more)) == {}
+
+
+def test_a_brick_that_cannot_be_asked_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = ["Commit failed on 10.77.0.12", "Volume data does not exist"]
+
+    def clients(_: str) -> dict[str, Counter[str]]:
+        raise gluster.RefusedError(f"`gluster volume status data` was refused: {said.pop(0)}.")
+
+    monkeypatch.setattr(gluster, "clients", clients)
+    assert "does not say yet who its clients are: `gluster volume status data`" in str(graph.outdated(bricks(3)))
+    with pytest.raises(gluster.RefusedError, match="does not exist"):
+        graph.outdated(bricks(3))
 
 
 class Node:

@@ -61,8 +61,8 @@ def test_a_member_needs_its_credentials_and_no_message_shows_them() -> None:
 def test_only_members_reach_the_ports_of_the_cluster() -> None:
     text = firewall.ruleset((), (), "storage-2", cluster())
     assert "elements = { 10.77.0.11/32, 10.77.0.12/31 }" in text
-    assert "tcp dport { 24007, 49152-49251 } ip saddr @members_v4 accept" in text
-    assert "tcp dport { 24007, 49152-49251 } drop" in text
+    assert "tcp dport { 24007, 24011, 49152-49251 } ip saddr @members_v4 accept" in text
+    assert "tcp dport { 24007, 24011, 49152-49251 } drop" in text
     assert "udp dport { 24010 } ip saddr @keepers_v4 accept" in text
     assert "24007" not in firewall.ruleset((), (), "storage-1", None)
 
@@ -78,8 +78,8 @@ def test_a_brick_has_another_name_on_each_fresh_disk_and_keeps_it(tmp_path: Path
     for disk in ("one", "two"):
         paths = Paths(tmp_path / disk)
         paths.at(paths.brick_mount).mkdir(parents=True)
-        names.add(brick.ensure(paths))
-        assert brick.ensure(paths) in names
+        names.add(brick.ensure(paths, lambda _: False))
+        assert brick.ensure(paths, lambda _: False) in names
     assert len(names) == 2
 
 
@@ -165,7 +165,7 @@ def test_a_keeper_that_runs_with_other_members_is_told(tmp_path: Path, monkeypat
 def restarted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Whatever is restarted by `member.configure`, on a machine that has its brick and runs no glusterd."""
     units: list[str] = []
-    monkeypatch.setattr(brick, "ensure", lambda _: "/brick/brick-0")
+    monkeypatch.setattr(brick, "ensure", lambda *_: "/brick/brick-0")
     monkeypatch.setattr(mount, "mounted_at", lambda _: mount)
     monkeypatch.setattr(glusterd, "start", lambda *_, **__: None)
     monkeypatch.setattr(services, "restart_if_active", lambda _, unit: units.append(unit))

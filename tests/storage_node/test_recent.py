@@ -48,7 +48,7 @@ class Member:
         monkeypatch.setattr(brick, "listed", lambda _: self.listed[int(name[-1]) - 1])
         monkeypatch.setattr(gluster, "listed", self.count)
         monkeypatch.setattr("os.listxattr", lambda path, **_: list(self.attributes.get(path, {})))
-        monkeypatch.setattr("os.getxattr", lambda path, name: self.attributes[path][name])
+        monkeypatch.setattr("os.getxattr", lambda path, name, **_: self.attributes[path][name])
         # As on a machine that has started long ago and has asked since.
         self.paths.at("/run/storage-node-recent.asked").parent.mkdir(exist_ok=True)
         self.paths.at("/run/storage-node-recent.asked").touch()
