@@ -132,11 +132,16 @@ def start(paths: Paths, units: Sequence[str], *, reload: bool, restart_nfs: bool
 
 def install_unit(paths: Paths, unit: str, content: str) -> bool:
     """Writes a unit's file and has it started at boot; returns whether systemd may know an older content of it."""
+    changed = write_unit(paths, unit, content)
+    atomic.link(paths.units / "multi-user.target.wants" / unit, f"/etc/systemd/system/{unit}")
+    return changed
+
+
+def write_unit(paths: Paths, unit: str, content: str) -> bool:
+    """Writes the file of a unit that others start; returns whether systemd may know an older content of it."""
     file = paths.units / unit
     known = file.exists()
-    changed = atomic.write(file, content)
-    atomic.link(paths.units / "multi-user.target.wants" / unit, f"/etc/systemd/system/{unit}")
-    return known and changed
+    return atomic.write(file, content) and known
 
 
 def reload_units(paths: Paths, units: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from storage_node import atomic
@@ -62,12 +63,7 @@ def listed(paths: Paths) -> int:
 
     A dispersed volume lists an entry for as long as it is written, too.
     """
-    place = own(paths)
-    first = index(place)
-    if first:
-        time.sleep(LISTED_SECONDS)
-        first &= index(place)
-    return len(first)
+    return len(_lasting(partial(index, own(paths)), LISTED_SECONDS))
 
 
 def doubts(paths: Paths) -> bool:
@@ -80,11 +76,16 @@ def doubts(paths: Paths) -> bool:
     def look() -> set[str]:
         return {identity for identity in index(place, "dirty") if handle(place, identity).is_dir()}
 
+    return bool(_lasting(look, CHANGING_SECONDS))
+
+
+def _lasting(look: Callable[[], set[str]], seconds: float) -> set[str]:
+    """What is there now and after so long; where nothing is there now, that is not waited for."""
     first = look()
-    if first:
-        time.sleep(CHANGING_SECONDS)
-        first &= look()
-    return bool(first)
+    if not first:
+        return first
+    time.sleep(seconds)
+    return first & look()
 
 
 def index(place: Path, kind: str = "xattrop") -> set[str]:
@@ -102,4 +103,9 @@ def index(place: Path, kind: str = "xattrop") -> set[str]:
 
 def handle(place: Path, identity: str) -> Path:
     """What leads to an entry of the brick by its id: a link to a file, and a symbolic one to a directory."""
-    return place / GLUSTERFS / identity[:2] / identity[2:4] / identity
+    return place / GLUSTERFS / below(identity)
+
+
+def below(identity: str) -> str:
+    """Where that is in GlusterFS's own directory (posix-handle.c)."""
+    return f"{identity[:2]}/{identity[2:4]}/{identity}"

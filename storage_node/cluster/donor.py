@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from storage_node import atomic, node, services, system
+from storage_node import node, services, system
 from storage_node.cluster import brick, fresh, glusterd, pending, wire
 from storage_node.errors import NodeError
 from storage_node.firewall import DONOR_PORT
@@ -74,9 +74,7 @@ def unit_files(paths: Paths) -> dict[Path, str]:
 def configure(paths: Paths) -> bool:
     """Writes the service; returns whether systemd may know an older content of it."""
     files = unit_files(paths)
-    service = paths.units / _SERVICE
-    known = service.exists()
-    changed = atomic.write(service, files[service]) and known
+    changed = services.write_unit(paths, _SERVICE, files[paths.units / _SERVICE])
     return services.install_unit(paths, SOCKET, files[paths.units / SOCKET]) or changed
 
 
@@ -117,18 +115,18 @@ def _brick(paths: Paths, own: str, bricks: Iterable[str]) -> Path:
 def account(paths: Paths, own: str) -> dict[str, Any]:
     """What this member, by its address, knows of the volume.
 
-    bricks: the directory of each, by its member's address; none where there is no volume. changing: whether a change of
+    bricks: the addresses of the members that have one; none where there is no volume. changing: whether a change of
     which bricks there are is under way. accused: the addresses of those that this brick has something for that they
     lack. doubts: whether it does not know if some change of a name was made. bytes: how much is on it.
     """
     try:
         clients = pending.clients(paths)
     except FileNotFoundError:
-        return {"bricks": {}, "changing": False, "accused": [], "doubts": False, "bytes": 0}
+        return {"bricks": [], "changing": False, "accused": [], "doubts": False, "bytes": 0}
     place = _brick(paths, own, clients)
     accused = pending.accused_by(place)
     return {
-        "bricks": dict(name.rpartition(":")[::2] for name in clients),
+        "bricks": [name.rpartition(":")[0] for name in clients],
         "changing": fresh.is_noted(paths),
         "accused": sorted(name.rpartition(":")[0] for name, client in clients.items() if client in accused),
         "doubts": brick.doubts(paths),

@@ -25,7 +25,6 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,12 +35,13 @@ from storage_node.cluster.membership import Cluster, Member
 from storage_node.errors import NodeError
 from storage_node.firewall import DONOR_PORT
 from storage_node.paths import Paths
+from storage_node.waiting import until
 
 # How long a member may take to take a connection, which its kernel does by itself; one that has never been in the
 # cluster refuses at once.
 REACH_SECONDS = 3.0
 # Once one member says that this brick was lost, the others are asked again for so long: one may be starting anew.
-ACCOUNT_SECONDS = 300.0
+ACCOUNT_SECONDS, ACCOUNT_POLL_SECONDS = 300.0, 1.0
 _TELL_SECONDS = 10.0
 _SYNC_SECONDS = 3600.0
 
@@ -61,7 +61,7 @@ class Account:
     """What another member knows of the volume (donor.account)."""
 
     member: Member
-    bricks: Mapping[str, str]
+    bricks: frozenset[str]
     changing: bool
     accused: frozenset[str]
     doubts: bool
@@ -103,7 +103,6 @@ def _accounts(paths: Paths, own: str, others: list[Member]) -> list[Account]:
     """The accounts of all others; none where none says that this node's brick is in the volume."""
     found: dict[str, Account] = {}
     reasons: dict[str, str] = {}
-    deadline = time.monotonic() + ACCOUNT_SECONDS
 
     def attempt(member: Member) -> None:
         try:
@@ -111,17 +110,17 @@ def _accounts(paths: Paths, own: str, others: list[Member]) -> list[Account]:
         except (NodeError, OSError) as error:
             reasons[member.name] = f"{member.name} gives no account ({error})"
 
-    while True:
+    def lost() -> bool:
+        return any(own in account.bricks for account in found.values())
+
+    def missing() -> str | None:
         with ThreadPoolExecutor() as pool:
             list(pool.map(attempt, [member for member in others if member.name not in found]))
-        missing = [member.name for member in others if member.name not in found]
-        if not any(own in account.bricks for account in found.values()):
-            return []
-        if not missing:
-            return [found[member.name] for member in others]
-        if time.monotonic() > deadline:
-            raise NodeError(f"{', '.join(reasons[each] for each in missing)}.")
-        time.sleep(1.0)
+        left = [member.name for member in others if member.name not in found]
+        return ", ".join(reasons[name] for name in left) if left and lost() else None
+
+    until(missing, ACCOUNT_SECONDS, ACCOUNT_POLL_SECONDS)
+    return [found[member.name] for member in others] if lost() else []
 
 
 def _account(paths: Paths, member: Member) -> Account:
@@ -129,7 +128,8 @@ def _account(paths: Paths, member: Member) -> Account:
         _require(asked, member)
         asked.say({"want": "account"})
         said = asked.hear()
-    return Account(member, said["bricks"], said["changing"], frozenset(said["accused"]), said["doubts"], said["bytes"])
+    bricks, accused = frozenset(said["bricks"]), frozenset(said["accused"])
+    return Account(member, bricks, said["changing"], accused, said["doubts"], said["bytes"])
 
 
 def _require(asked: wire.Connection, member: Member) -> None:
@@ -190,7 +190,7 @@ def _link(root: Path) -> None:
         handle = _handle(root, identity)
         try:
             if entry.is_dir() and not entry.is_symlink():
-                handle.symlink_to(f"../../{parent[:2]}/{parent[2:4]}/{parent}/{entry.name}")
+                handle.symlink_to(f"../../{brick.below(parent)}/{entry.name}")
                 found += [(place, identity) for place in entry.iterdir()]
             else:
                 os.link(entry, handle, follow_symlinks=False)

@@ -97,6 +97,13 @@ class Pool:
 
         self._stack.callback(end)
 
+    def others_give(self) -> None:
+        """Has the members that lost nothing have the same brick, and take connections."""
+        for name in NAMES:
+            if name != LOST:
+                make(self.brick(name))
+                self.listen(name)
+
     def fill(self) -> bool:
         return filling.fill(self.paths(LOST), LOST, self.cluster, self.place)
 
@@ -191,12 +198,9 @@ def picture(root: Path) -> dict[str, object]:
 
 
 def test_a_lost_brick_is_filled_with_all_that_another_has(pool: Pool, capfd: pytest.CaptureFixture[str]) -> None:
-    make(pool.brick("storage-1"))
-    make(pool.brick("storage-3"))
+    pool.others_give()
     # What the lost one lacks is what it is for.
     accuse(pool.brick("storage-1"), "shop/data", "data-client-1", LACKS)
-    for name in ("storage-1", "storage-3"):
-        pool.listen(name)
     assert pool.fill()
     assert picture(pool.place) == picture(pool.brick("storage-1"))
     assert not any(key.startswith("trusted.afr") for key in os.listxattr(pool.place / "shop/data"))
@@ -205,10 +209,7 @@ def test_a_lost_brick_is_filled_with_all_that_another_has(pool: Pool, capfd: pyt
 
 
 def test_a_brick_that_lacks_something_is_not_copied(pool: Pool, capfd: pytest.CaptureFixture[str]) -> None:
-    make(pool.brick("storage-1"))
-    make(pool.brick("storage-3"))
-    for name in ("storage-1", "storage-3"):
-        pool.listen(name)
+    pool.others_give()
     # Marks that are taken back remain as noughts.
     accuse(pool.brick("storage-1"), "blog", "data-client-2", WHOLE)
     accuse(pool.brick("storage-3"), "blog/link", "data-client-0", LACKS)
@@ -221,9 +222,7 @@ def test_a_brick_that_lacks_something_is_not_copied(pool: Pool, capfd: pytest.Ca
 
 
 def test_while_bricks_come_nothing_is_copied(pool: Pool, capfd: pytest.CaptureFixture[str]) -> None:
-    for name in ("storage-1", "storage-3"):
-        make(pool.brick(name))
-        pool.listen(name)
+    pool.others_give()
     pool.changing = True
     assert not pool.fill() and not pool.place.exists()
     assert "A change of the volume's bricks is under way" in capfd.readouterr().err
@@ -241,9 +240,7 @@ def doubt(root: Path, entry: str) -> None:
 def test_what_may_bring_a_removed_name_back_is_no_copy(
     pool: Pool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], when: str
 ) -> None:
-    for name in ("storage-1", "storage-3"):
-        make(pool.brick(name))
-        pool.listen(name)
+    pool.others_give()
     # Of a file that is being written only its content is in doubt.
     doubt(pool.brick("storage-3"), "shop/data/00/pack")
     monkeypatch.setattr(brick, "CHANGING_SECONDS", 0.0)
@@ -261,9 +258,7 @@ def test_what_may_bring_a_removed_name_back_is_no_copy(
 
 
 def test_a_change_that_comes_to_its_end_is_no_doubt(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("storage-1", "storage-3"):
-        make(pool.brick(name))
-        pool.listen(name)
+    pool.others_give()
     doubt(pool.brick("storage-1"), "shop/data/00")
     monkeypatch.setattr(
         "storage_node.cluster.brick.time.sleep",
@@ -275,9 +270,7 @@ def test_a_change_that_comes_to_its_end_is_no_doubt(pool: Pool, monkeypatch: pyt
 def test_a_copy_of_what_came_to_lack_something_is_none(
     pool: Pool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("storage-1", "storage-3"):
-        make(pool.brick(name))
-        pool.listen(name)
+    pool.others_give()
     give = donor.give
 
     def given(place: Path, asking: wire.Connection) -> None:
@@ -292,9 +285,7 @@ def test_a_copy_of_what_came_to_lack_something_is_none(
 def test_a_new_member_starts_empty_without_a_word(pool: Pool, capfd: pytest.CaptureFixture[str]) -> None:
     # Nobody gives anything before there is a volume.
     assert not pool.fill()
-    for name in ("storage-1", "storage-3"):
-        make(pool.brick(name))
-        pool.listen(name)
+    pool.others_give()
     del pool.known["127.77.0.2:/brick/brick-2"]
     assert not pool.fill() and not pool.place.exists()
     assert not capfd.readouterr().err
@@ -372,9 +363,7 @@ def test_who_answers_has_to_be_the_member_of_that_address(pool: Pool, capfd: pyt
 def test_a_copy_that_breaks_off_leaves_nothing(
     pool: Pool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], at: str
 ) -> None:
-    for name in ("storage-1", "storage-3"):
-        make(pool.brick(name))
-        pool.listen(name)
+    pool.others_give()
 
     def give(place: Path, asking: wire.Connection) -> None:
         if at != "before":
@@ -399,9 +388,7 @@ def test_a_copy_that_breaks_off_leaves_nothing(
 def test_a_brick_that_cannot_be_read_as_a_whole_is_no_copy(
     pool: Pool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("storage-1", "storage-3"):
-        make(pool.brick(name))
-        pool.listen(name)
+    pool.others_give()
     packed = " ".join(f"'{word}'" for word in donor.PACK)
     monkeypatch.setattr(donor, "PACK", ("sh", "-c", f"{packed}; exit 2"))
     assert not pool.fill() and not pool.place.exists()
@@ -411,9 +398,7 @@ def test_a_brick_that_cannot_be_read_as_a_whole_is_no_copy(
 def test_what_cannot_be_unpacked_is_no_copy(
     pool: Pool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("storage-1", "storage-3"):
-        make(pool.brick(name))
-        pool.listen(name)
+    pool.others_give()
     monkeypatch.setattr(donor, "PACK", ("echo", "no archive"))
     assert not pool.fill() and not pool.place.exists()
     said = capfd.readouterr().err
@@ -439,9 +424,7 @@ def test_what_cannot_be_unpacked_is_no_copy(
 def test_what_was_being_made_or_moved_is_no_copy(
     pool: Pool, capfd: pytest.CaptureFixture[str], spoil: Callable[[Path], None], words: str
 ) -> None:
-    for name in ("storage-1", "storage-3"):
-        make(pool.brick(name))
-        pool.listen(name)
+    pool.others_give()
     spoil(pool.brick("storage-1"))
     assert not pool.fill() and not pool.place.exists()
     assert words in capfd.readouterr().err
