@@ -18,6 +18,11 @@ def node_name(index: int) -> str:
     return f"storage-{index}"
 
 
+def majority(nodes: int) -> int:
+    """How many of so many nodes decide: the rest of them cannot, whichever they are."""
+    return nodes // 2 + 1
+
+
 def grown_from(others: int) -> int:
     """How many nodes a cluster may have had before it got the node with so many others before it; 0 for none."""
     return max((count for count in REDUNDANCY if count <= others), default=0)
@@ -61,6 +66,13 @@ def refused_change(old: Shape, new: Shape) -> list[str]:
         return [
             f"backup-storage:nodes was {old.nodes} and cannot become {new.nodes}: a dispersed volume keeps the number "
             f"of nodes that it was made with; {instead}."
+        ]
+    if majority(new.nodes) > old.nodes:
+        most = max(count for count in REDUNDANCY if majority(count) <= old.nodes)
+        return [
+            f"backup-storage:nodes was {old.nodes} and cannot become {new.nodes} at once: until the added ones are "
+            f"filled, those that were there have to be a majority of all; set {most}, run `pulumi up`, then "
+            f"{new.nodes}."
         ]
     return []
 

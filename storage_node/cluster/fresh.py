@@ -52,6 +52,11 @@ def noted(volume: Volume) -> list[Brick]:
     return [brick for brick in volume.bricks if brick.name in names]
 
 
+def is_held(volume: Volume) -> bool:
+    """Whether healing is held back for a change whose end is not known."""
+    return volume.options.get(_NOTE, _NOBODY) != _NOBODY
+
+
 def is_noted(paths: Paths) -> bool:
     """Whether a change is under way, by this node's copy of the volume's description; glusterd is not asked."""
     try:

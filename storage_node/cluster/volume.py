@@ -38,8 +38,15 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
     found = gluster.volume(VOLUME)
     present = found or _create(cluster, wanted)
     _refuse_other(cluster, present)
-    lost, added = _unsettled(cluster, present, wanted)
+    lost, absent = _unsettled(cluster, present, wanted)
     untold = [brick for brick in fresh.noted(present) if brick in wanted]
+    # A request needs a majority of the bricks. Until those that come are filled, it has to be of those that are whole:
+    # the others do not have the directory yet that it is about, or have it as root's.
+    added = [] if lost or untold else absent[: len(present.bricks) - 1]
+    later = absent[len(added) :]
+    wanted = [brick for brick in wanted if brick not in later]
+    if added:
+        _await_whole(paths, cluster, present)
     coming = [*untold, *lost, *added] if cluster.layout == "replicated" else []
     # Each of these decides by a part of the volume that those before it leave as it was found.
     _set_options(cluster, _views(cluster, present) if found else [present], coming)
@@ -62,13 +69,22 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
         # Whatever was replaced now: a step that was killed after its replacement left no note of it.
         fresh.heal_root(paths)
     healed = healing.await_healed(partial(healing.look, paths, cluster.layout)) if found else 0
+    then = _apply(paths, cluster, bricks) if later else {"added": [], "healedEntries": 0}
     return {
         "volume": VOLUME,
         "created": found is None,
-        "added": [brick.name for brick in added],
+        "added": [brick.name for brick in added] + then["added"],
         "replaced": [brick.name for brick in lost],
-        "healedEntries": healed,
+        "healedEntries": max(healed, then["healedEntries"]),
     }
+
+
+def _await_whole(paths: Paths, cluster: Cluster, present: Volume) -> None:
+    """Waits until the bricks that are there have all that they should."""
+    if fresh.is_held(present):
+        # By an attempt that ended before its bricks were in the volume.
+        gluster.change("volume", "set", VOLUME, *gluster.arguments_of(fresh.note([])))
+    healing.await_healed(partial(healing.look, paths, cluster.layout))
 
 
 def _await_peers(cluster: Cluster) -> None:

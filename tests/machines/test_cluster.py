@@ -119,6 +119,7 @@ def test_changes_that_cannot_be_made_in_place_are_refused_at_preview(cluster: Pr
     for change, words in (
         ({"topology": "standalone"}, "topology was cluster and cannot become standalone in place"),
         ({"layout": "dispersed"}, "layout was replicated and cannot become dispersed in place"),
+        ({"nodes": 7}, "nodes was 3 and cannot become 7 at once"),
     ):
         cluster.configure(**change)
         refused = cluster.make("preview", check=False)
