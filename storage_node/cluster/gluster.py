@@ -37,6 +37,11 @@ _Answer = TypeVar("_Answer")
 class RefusedError(NodeError):
     """glusterd answered, with a refusal."""
 
+    @property
+    def by_a_member(self) -> bool:
+        """Whether it came from a member that could not do its part, which may succeed the next time."""
+        return "Commit failed" in str(self)
+
 
 @dataclass(frozen=True)
 class Peer:

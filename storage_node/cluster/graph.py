@@ -39,7 +39,7 @@ def outdated(bricks: Sequence[Brick]) -> str | None:
         there = gluster.clients(VOLUME)
     except gluster.RefusedError as refusal:
         # One that has just been started is not yet connected to its member's glusterd, which therefore cannot ask it.
-        if "Commit failed" not in str(refusal):
+        if not refusal.by_a_member:
             raise
         return f"A brick does not say yet who its clients are: {refusal}"
     for brick in bricks:

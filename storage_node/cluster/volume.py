@@ -239,7 +239,7 @@ def _change_bricks(*words: str) -> None:
     try:
         gluster.change("volume", *words)
     except gluster.RefusedError as refusal:
-        if "Commit failed" not in str(refusal):
+        if not refusal.by_a_member:
             raise
         if "on localhost" in str(refusal):
             glusterd.restart()
