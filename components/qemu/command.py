@@ -1,10 +1,12 @@
 """The QEMU command line of a machine. All paths are relative to the machine's directory, and it holds no secret."""
 
 import os
+import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from components.qemu import credentials, process, qmp
+from components.qemu import counter, credentials, process, qmp
 from components.qemu.definition import Definition
 from components.qemu.disk import serial_of
 from components.qemu.switch import PAYLOAD_BYTES, SOCKET, SUFFIX, hardware_address
@@ -39,6 +41,10 @@ KERNEL_LINE = "console=ttyS0 quiet mitigations=off net.ifnames=0 fsck.mode=skip 
 _WITHOUT_SSSE3 = "systemd.setenv=OPENSSL_ia32cap=~0x20000000000"
 EMULATED_KERNEL_LINE = f"{KERNEL_LINE} norandmaps tsc=nowatchdog {_WITHOUT_SSSE3}"
 
+# How fast the counter runs is measured at each start, and never twice the same.
+_COUNTER = " tsc_early_khz={khz}"
+_ANY_COUNTER = re.compile(_COUNTER.format(khz=r"\d+"))
+
 
 @cache
 def has_kvm() -> bool:
@@ -72,12 +78,23 @@ def drive(node: str, path: str, serial: str) -> list[str]:
     ]
 
 
-def arguments(definition: Definition) -> list[str]:
-    """QEMU's whole command line."""
+def is_of(line: Sequence[str], definition: Definition) -> bool:
+    """Whether a machine that was started by this line is as it is defined."""
+    return [_ANY_COUNTER.sub("", word) for word in line] == arguments(definition)
+
+
+def starting(definition: Definition) -> list[str]:
+    """QEMU's whole command line, with what a machine that starts now is told of this computer."""
+    khz = None if has_kvm() else counter.khz()
+    return arguments(definition, "" if khz is None else _COUNTER.format(khz=khz))
+
+
+def arguments(definition: Definition, parameters: str = "") -> list[str]:
+    """QEMU's command line as far as the definition tells it; ``parameters`` go to the kernel, too."""
     private = definition.private_address
     port = f"{NETWORK}/{private}{SUFFIX}"
-    parameters = KERNEL_LINE if has_kvm() else EMULATED_KERNEL_LINE
-    kernel_line = f"{parameters} systemd.hostname={definition.name} node.identity={definition.identity}"
+    kernel_line = KERNEL_LINE if has_kvm() else EMULATED_KERNEL_LINE
+    kernel_line += f" systemd.hostname={definition.name} node.identity={definition.identity}{parameters}"
     line = [process.QEMU, "-name", definition.name, "-nodefaults", "-no-user-config", "-display", "none"]
     line += ["-M", "q35,usb=off", *accelerator(), "-smp", str(definition.cpus), "-m", str(definition.memory_mb)]
     line += ["-kernel", f"{IMAGES}/{definition.image}/vmlinuz", "-initrd", f"{IMAGES}/{definition.image}/initrd"]

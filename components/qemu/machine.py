@@ -108,12 +108,12 @@ class Machine:
                 if not self.stack.disk(name).exists():
                     raise MachineError(f"machine {self.name}: its disk {name} is gone: {self.stack.disk(name)}")
             if (running := process.find(self.directory, process.QEMU)) is not None:
-                if running.cmdline() == command.arguments(definition) and self.has_its_disks():
+                if command.is_of(running.cmdline(), definition) and self.has_its_disks():
                     return
                 self._stop(running)
             for stale in (command.port_socket(self.stack.network, definition), self.directory / qmp.SOCKET):
                 stale.unlink(missing_ok=True)
-            self._launch(command.arguments(definition))
+            self._launch(command.starting(definition))
 
     def wait(self, host_public_key: str, progress: Progress = quiet) -> None:
         """Return when SSH answers with this host key. Raises MachineError with the end of what the machine said."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.qemu import command, credentials
+from components.qemu import command, counter, credentials
 from components.qemu.definition import Definition, identity, loopback_address
 from tests.qemu.conftest import SpecOf
 
@@ -58,6 +58,22 @@ def test_emulated_machines_are_spared_what_is_slow_only_there(monkeypatch: pytes
     assert "panic=10" in kernel_line
     assert ("norandmaps" in kernel_line) is not kvm
     assert ("tsc=nowatchdog" in kernel_line) is not kvm
+
+
+def test_a_machine_that_starts_is_told_how_fast_its_counter_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "has_kvm", lambda: False)
+    definition, lines = definition_of(), list[list[str]]()
+    for khz, told in ((2596134, ["tsc_early_khz=2596134"]), (2596135, ["tsc_early_khz=2596135"]), (None, [])):
+        monkeypatch.setattr(counter, "khz", lambda khz=khz: khz)
+        line = command.starting(definition)
+        assert [word for word in line[line.index("-append") + 1].split() if word.startswith("tsc_early")] == told
+        lines.append(line)
+    # It is measured a little differently each time, which is no reason to start a machine anew.
+    assert [command.is_of(line, definition) for line in lines] == [True] * 3
+    assert not command.is_of(lines[0], definition_of(cpus=1))
+    # Under KVM the counter is the machine's own.
+    monkeypatch.setattr(command, "has_kvm", lambda: True)
+    assert command.starting(definition) == command.arguments(definition)
 
 
 def test_keys_are_in_files_of_the_owner_and_never_on_the_command_line(tmp_path: Path, spec_of: SpecOf) -> None:

@@ -1,5 +1,6 @@
 """One real machine's life, from its first boot to its removal. Each test goes on from the one before."""
 
+import re
 import subprocess
 import threading
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from components.qemu import disk, image, leftovers, network, process, snapshot
+from components.qemu import counter, disk, image, leftovers, network, process, snapshot
 from components.qemu.definition import MachineSpec
 from components.qemu.layout import StackDirectory
 from components.qemu.machine import Machine, MachineError
@@ -164,6 +165,12 @@ def test_a_snapshot_brings_back_the_whole_machine(machine: Machine, run: Run) ->
     machine.kill()
     snapshot.restore(machine, "test")
     until(lambda: run("ls /run/before") == "/run/before")
+
+
+def test_its_counter_is_taken_for_as_fast_as_it_is(run: Run) -> None:
+    # What is told of the processor stands for the counter as well, unless that has a line of its own.
+    found = re.findall(r"tsc: Detected ([0-9.]+) MHz", run("dmesg"))
+    assert float(found[-1]) * 1000 == pytest.approx(counter.khz(), rel=0.01)
 
 
 def test_what_was_written_survives_a_power_cut(machine: Machine, run: Run, spec: MachineSpec) -> None:
