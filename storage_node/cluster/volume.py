@@ -41,7 +41,7 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
     lost, absent = _unsettled(cluster, present, wanted)
     untold = [brick for brick in fresh.noted(present) if brick in wanted]
     # A request needs a majority of the bricks. Until those that come are filled, it has to be of those that are whole:
-    # the others do not have the directory yet that it is about, or have it as root's.
+    # the others do not have the directory yet that it is about, or have it as root's. n are one of up to 2 n - 1.
     added = [] if lost or untold else absent[: len(present.bricks) - 1]
     later = absent[len(added) :]
     wanted = [brick for brick in wanted if brick not in later]
