@@ -18,11 +18,6 @@ def node_name(index: int) -> str:
     return f"storage-{index}"
 
 
-def majority(nodes: int) -> int:
-    """How many of so many nodes decide: the rest of them cannot, whichever they are."""
-    return nodes // 2 + 1
-
-
 def grown_from(others: int) -> int:
     """How many nodes a cluster may have had before it got the node with so many others before it; 0 for none."""
     return max((count for count in REDUNDANCY if count <= others), default=0)
@@ -67,8 +62,8 @@ def refused_change(old: Shape, new: Shape) -> list[str]:
             f"backup-storage:nodes was {old.nodes} and cannot become {new.nodes}: a dispersed volume keeps the number "
             f"of nodes that it was made with; {instead}."
         ]
-    if majority(new.nodes) > old.nodes:
-        most = max(count for count in REDUNDANCY if majority(count) <= old.nodes)
+    if new.nodes - new.losable > old.nodes:
+        most = max(count for count, losable in REDUNDANCY.items() if count - losable <= old.nodes)
         return [
             f"backup-storage:nodes was {old.nodes} and cannot become {new.nodes} at once: until the added ones are "
             f"filled, those that were there have to be a majority of all; set {most}, run `pulumi up`, then "

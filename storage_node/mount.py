@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage_node import atomic, system
+from storage_node import atomic, services, system
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 
@@ -77,15 +77,12 @@ def write_units(paths: Paths, where: str, filesystem: str, options: str, *, nfs:
 
     Returns whether a unit changed that systemd may know already: only that takes a daemon-reload.
     """
-    name = unit_name(where)
-    unit = paths.units / name
-    known = unit.exists()
-    changed = atomic.write(unit, _UNIT.format(filesystem=filesystem, where=where, options=options))
-    atomic.link(paths.units / "multi-user.target.wants" / name, f"/etc/systemd/system/{name}")
+    content = _UNIT.format(filesystem=filesystem, where=where, options=options)
+    changed = services.install_unit(paths, unit_name(where), content)
     if nfs:
         drop_in = paths.units / "nfs-server.service.d" / "backup-storage.conf"
         atomic.write(drop_in, _NFS_DROP_IN.format(where=where))
-    return known and changed
+    return changed
 
 
 def is_mounted(paths: Paths, where: str, device: Path) -> bool:

@@ -41,7 +41,7 @@ KERNEL_LINE = "console=ttyS0 quiet mitigations=off net.ifnames=0 fsck.mode=skip 
 _WITHOUT_SSSE3 = "systemd.setenv=OPENSSL_ia32cap=~0x20000000000"
 EMULATED_KERNEL_LINE = f"{KERNEL_LINE} norandmaps tsc=nowatchdog {_WITHOUT_SSSE3}"
 
-# How fast the counter runs is measured at each start, and never twice the same.
+# How fast the counter runs is measured at each start, a little differently each time.
 _COUNTER = " tsc_early_khz={khz}"
 _ANY_COUNTER = re.compile(_COUNTER.format(khz=r"\d+"))
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 # rdtsc; shl rdx, 32; or rax, rdx; ret
 _READ = bytes.fromhex("0f31 48c1e220 4809d0 c3")
+# How far apart the counter is looked at. A look is right to a microsecond or so, which is what the rate is wrong by.
 _SECONDS = 0.1
 # Of so many looks the one counts that was interrupted least.
 _LOOKS = 50

@@ -17,7 +17,7 @@ came, and what it makes there is listed from then on as to be healed; until then
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def noted(volume: Volume) -> list[Brick]:
 
 def is_held(volume: Volume) -> bool:
     """Whether healing is held back for a change whose end is not known."""
-    return volume.options.get(_NOTE, _NOBODY) != _NOBODY
+    return _names_any(volume.options)
 
 
 def is_noted(paths: Paths) -> bool:
@@ -63,8 +63,12 @@ def is_noted(paths: Paths) -> bool:
         lines = glusterd.home(paths, f"vols/{VOLUME}/info").read_text().splitlines()
     except FileNotFoundError:
         return False
-    known = dict(line.partition("=")[::2] for line in lines)
-    return known.get(_NOTE, _NOBODY) != _NOBODY
+    return _names_any(dict(line.partition("=")[::2] for line in lines))
+
+
+def _names_any(options: Mapping[str, str]) -> bool:
+    """Whether the note among these options is about any brick."""
+    return options.get(_NOTE, _NOBODY) != _NOBODY
 
 
 def tell(paths: Paths, bricks: Sequence[Brick]) -> None:

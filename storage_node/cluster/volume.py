@@ -64,7 +64,7 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
         until(
             partial(graph.outdated, wanted), KNOWN_SECONDS, then="run `pulumi up` again, until then nothing is healed"
         )
-        gluster.change("volume", "set", VOLUME, *gluster.arguments_of(fresh.note([])))
+        _let_heal()
     if found and cluster.layout == "dispersed":
         # Whatever was replaced now: a step that was killed after its replacement left no note of it.
         fresh.heal_root(paths)
@@ -83,8 +83,13 @@ def _await_whole(paths: Paths, cluster: Cluster, present: Volume) -> None:
     """Waits until the bricks that are there have all that they should."""
     if fresh.is_held(present):
         # By an attempt that ended before its bricks were in the volume.
-        gluster.change("volume", "set", VOLUME, *gluster.arguments_of(fresh.note([])))
+        _let_heal()
     healing.await_healed(partial(healing.look, paths, cluster.layout))
+
+
+def _let_heal() -> None:
+    """Takes back that healing is held back, and for which bricks."""
+    gluster.change("volume", "set", VOLUME, *gluster.arguments_of(fresh.note([])))
 
 
 def _await_peers(cluster: Cluster) -> None:
