@@ -5,6 +5,7 @@ guest shows the strings to its root only (systemd documentation: System and Serv
 """
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 
 from components.qemu import files
@@ -29,17 +30,21 @@ IPv6AcceptRA=no
 """
 
 
-def write(machine: Path, spec: MachineSpec) -> None:
-    """Put the machine's credentials into its directory, readable by its owner only."""
+def write(machine: Path, spec: MachineSpec, environment: Mapping[str, str]) -> None:
+    """Put the machine's credentials into its directory, readable by its owner only.
+
+    environment: what is set in each SSH session, as no service's settings are.
+    """
     directory = machine / DIRECTORY
     directory.mkdir(mode=0o700, exist_ok=True)
     # The ":binary" form takes base64, which has none of the commas that QEMU and SMBIOS treat specially.
-    files.write(directory / NAME, f"io.systemd.credential.binary:{NAME}={_base64(_lines(spec))}")
+    files.write(directory / NAME, f"io.systemd.credential.binary:{NAME}={_base64(_lines(spec, environment))}")
 
 
-def _lines(spec: MachineSpec) -> str:
-    """Write keys and network before networking and the SSH server start, whatever was there before."""
+def _lines(spec: MachineSpec, environment: Mapping[str, str]) -> str:
+    """Write keys, network and environment before networking and the SSH server start, whatever was there before."""
     key = "/etc/ssh/ssh_host_ed25519_key"
+    variables = "".join(f"SetEnv {name}={value}\n" for name, value in environment.items())
     return "".join(
         f"{line}\n"
         for line in (
@@ -48,6 +53,7 @@ def _lines(spec: MachineSpec) -> str:
             f"f+~ {key} 0600 root root - {_base64(_ended(spec.host_private_key))}",
             f"f+~ {key}.pub 0644 root root - {_base64(_ended(spec.host_public_key))}",
             f"f+~ /etc/systemd/network/20-storage.network 0644 root root - {_base64(_network(spec))}",
+            f"f+~ /etc/ssh/sshd_config.d/10-environment.conf 0644 root root - {_base64(variables)}",
         )
     )
 

@@ -94,7 +94,7 @@ class Machine:
                 identity=identity(spec),
                 shared_addresses=spec.shared_addresses,
             )
-            credentials.write(self.directory, spec)
+            credentials.write(self.directory, spec, command.environment())
             definition.save(self.directory)
         return definition
 

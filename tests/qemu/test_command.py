@@ -78,7 +78,7 @@ def test_a_machine_that_starts_is_told_how_fast_its_counter_runs(monkeypatch: py
 
 def test_keys_are_in_files_of_the_owner_and_never_on_the_command_line(tmp_path: Path, spec_of: SpecOf) -> None:
     spec = spec_of()
-    credentials.write(tmp_path, spec)
+    credentials.write(tmp_path, spec, {})
     [path] = (tmp_path / credentials.DIRECTORY).iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -91,7 +91,7 @@ def test_keys_are_in_files_of_the_owner_and_never_on_the_command_line(tmp_path: 
 
 def test_a_machine_is_told_its_keys_and_its_network(tmp_path: Path, spec_of: SpecOf) -> None:
     spec = spec_of(private_address="10.77.0.42")
-    credentials.write(tmp_path, spec)
+    credentials.write(tmp_path, spec, {"FIRST": "1", "SECOND": "~2"})
     text = (tmp_path / credentials.DIRECTORY / credentials.NAME).read_text()
     head, _, encoded = text.partition("=")
     assert head == "io.systemd.credential.binary:tmpfiles.extra"
@@ -103,6 +103,7 @@ def test_a_machine_is_told_its_keys_and_its_network(tmp_path: Path, spec_of: Spe
     assert files["/root/.ssh/authorized_keys"].strip() == spec.authorized_key.strip()
     assert files["/etc/ssh/ssh_host_ed25519_key"].strip() == spec.host_private_key.strip()
     assert "Address=10.77.0.42/24" in files["/etc/systemd/network/20-storage.network"]
+    assert files["/etc/ssh/sshd_config.d/10-environment.conf"] == "SetEnv FIRST=1\nSetEnv SECOND=~2\n"
     assert "MACAddress=52:54:0a:4d:00:2a" in files["/etc/systemd/network/20-storage.network"]
 
 
