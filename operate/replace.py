@@ -28,14 +28,16 @@ def replace(stack: str, node: str) -> None:
         raise OperateError(f"There is no node {node!r}; there are: {', '.join(names)}. Name one with NODE=.")
     if known["topology"] == "cluster" and (problems := unbearable(_asked(known, node), node)):
         raise OperateError(f"{node} cannot be replaced now: {' '.join(problems)}")
-    machine, disk = _urns(stack, node)
+    machine, disk = _urns(stack, node, f"{node}-data")
     targets = [word for urn in (machine, disk) if urn for word in ("--target", urn)]
     # What of the two is gone for good leaves the state, so that it is made anew.
     drive("refresh", stack, "--suppress-outputs", *targets, failed=_UNFINISHED)
-    left, _ = _urns(stack, node)
+    left, *programs = _urns(stack, node, *(f"{name}-program" for name in names))
     # Changed settings reach this node's machine and no other, so that a cluster gets them one node after the other. A
     # machine that an interrupted replacement took out of the state has no name there; then everything is looked after.
-    only = (*targets, "--target-dependents") if machine else ()
+    # The steps that follow on the others need this checkout's program there.
+    shipped = [word for urn in programs if urn for word in ("--target", urn)]
+    only = (*targets, *shipped, "--target-dependents") if machine else ()
     drive("up", stack, "--suppress-outputs", *only, *(("--replace", left) if left else ()), failed=_UNFINISHED)
 
 
@@ -88,11 +90,11 @@ def unbearable(nodes: Mapping[str, Mapping[str, Any]], node: str) -> list[str]:
     return problems
 
 
-def _urns(stack: str, node: str) -> tuple[str | None, str | None]:
-    """The state's names for the node's machine and its data disk; None for what is not in the state."""
+def _urns(stack: str, *names: str) -> list[str | None]:
+    """The state's names for these resources of nodes; None for what is not in the state."""
     found: dict[str, str] = {}
     for resource in resources(stack):
         name = resource["urn"].rsplit("::", 1)[1]
-        if resource.get("custom") and name in (node, f"{node}-data"):
+        if resource.get("custom"):
             found[name] = resource["urn"]
-    return found.get(node), found.get(f"{node}-data")
+    return [found.get(name) for name in names]

@@ -1,5 +1,6 @@
 """A node is replaced only while the cluster can do without it."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -60,3 +61,22 @@ def test_a_cluster_that_just_lost_a_node_is_asked_until_it_knows_its_bricks(monk
     asked = iter(answers)
     (problem,) = unbearable(replace._asked({}, "storage-1"), "storage-1")
     assert problem == "No other node can tell which bricks run: glusterd gave no answer."
+
+
+def test_one_machine_is_replaced_and_all_nodes_get_the_program_that_follows_on_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    urns = {f"urn:pulumi:test::{name}": name for i in (1, 2, 3) for name in (f"storage-{i}", f"storage-{i}-program")}
+    driven: list[tuple[str, ...]] = []
+    known = {"topology": "cluster", "nodes": [{"name": f"storage-{i}"} for i in (1, 2, 3)]}
+    monkeypatch.setattr(replace, "outputs", lambda _: known)
+    monkeypatch.setattr(replace, "status", lambda _: {"nodes": nodes(view())})
+    monkeypatch.setattr(replace, "resources", lambda _: [{"urn": urn, "custom": True} for urn in urns])
+    monkeypatch.setattr(replace, "drive", lambda *words, failed: driven.append(words))
+    replace.replace("test", "storage-2")
+    refreshed, (*up, replacing, machine) = driven
+    assert refreshed[-2:] == ("--target", "urn:pulumi:test::storage-2")
+    assert (replacing, urns[machine]) == ("--replace", "storage-2")
+    targeted = [urns[word] for before, word in pairwise(up) if before == "--target"]
+    assert targeted == ["storage-2", *(f"storage-{i}-program" for i in (1, 2, 3))]
+    assert up[-1] == "--target-dependents"
