@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from storage_node import services as service_files
 from storage_node.paths import Paths
 from tests.storage_node import nodes
 from tests.storage_node import storage as storage_of_tests
+from tests.storage_node.pool import Pool
 
 # What a machine that does other work as well needs for one example says nothing about the program.
 settings.register_profile("node", deadline=None)
@@ -125,3 +127,9 @@ def shop(storage: storage_of_tests.Storage, template: Path) -> storage_of_tests.
     storage.put(template, "shop")
     assert storage.one("shop")["result"] == 0
     return storage
+
+
+@pytest.fixture
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
+    with contextlib.ExitStack() as stack:
+        yield Pool(tmp_path, monkeypatch, stack)
