@@ -23,6 +23,7 @@ GLUSTERFS = ".glusterfs"
 LISTED_SECONDS = 1.0
 # How long a change of a name may take; on emulated machines with much to do it takes seconds.
 CHANGING_SECONDS = 10.0
+_LOOK_SECONDS = 0.2
 
 
 def ensure(paths: Paths, fill: Callable[[Path], bool]) -> str:
@@ -80,12 +81,16 @@ def doubts(paths: Paths) -> bool:
 
 
 def _lasting(look: Callable[[], set[str]], seconds: float) -> set[str]:
-    """What is there now and after so long; where nothing is there now, that is not waited for."""
-    first = look()
-    if not first:
-        return first
-    time.sleep(seconds)
-    return first & look()
+    """What is there at every look for so long; it ends where nothing is left.
+
+    Two looks would not do: in the directory of a repository's locks something is changed again and again.
+    """
+    deadline = time.monotonic() + seconds
+    found = look()
+    while found and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(left, _LOOK_SECONDS))
+        found &= look()
+    return found
 
 
 def index(place: Path, kind: str = "xattrop") -> set[str]:

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -74,10 +75,16 @@ def test_what_may_bring_a_removed_name_back_is_no_copy(
 def test_a_change_that_comes_to_its_end_is_no_doubt(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     pool.others_give()
     doubt(pool.brick("storage-1"), "shop/data/00")
-    monkeypatch.setattr(
-        "storage_node.cluster.brick.time.sleep",
-        lambda _: shutil.rmtree(pool.brick("storage-1") / ".glusterfs/indices/dirty", ignore_errors=True),
-    )
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        """There is another change whenever somebody looks but twice."""
+        now[0] += seconds
+        shutil.rmtree(pool.brick("storage-1") / ".glusterfs/indices/dirty", ignore_errors=True)
+        if now[0] >= brick.CHANGING_SECONDS:
+            doubt(pool.brick("storage-1"), "shop/data/00")
+
+    monkeypatch.setattr(brick, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
     assert pool.fill()
 
 

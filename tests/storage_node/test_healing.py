@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage_node.cluster import gluster, healing
+from storage_node.cluster import brick, gluster, healing
 from storage_node.cluster.gluster import Heal
 from storage_node.errors import AwayError, NodeError
 from storage_node.paths import Paths
@@ -101,9 +101,10 @@ def test_what_is_being_written_just_now_is_not_counted(monkeypatch: pytest.Monke
 
     def written(_: float) -> None:
         for number in range(35):
-            (index / f"{number:08x}").unlink()
+            (index / f"{number:08x}").unlink(missing_ok=True)
         (index / "another").touch()
 
     monkeypatch.setattr("time.sleep", written)
+    monkeypatch.setattr(brick, "LISTED_SECONDS", 0.05)
     assert healing.counts(Paths(tmp_path), "dispersed") == {"": 5}
     assert healing.counts(Paths(tmp_path / "none"), "dispersed") == {"": 0}
