@@ -1,6 +1,6 @@
 """Bricks that come new into a volume: the others have to know what those lack before anybody asks what is left to heal.
 
-Those of a replicated volume are noted in it before, and told of where that came to nothing. While they are noted
+Those of a replicated volume are noted in it before, and told of where that came to nothing. While added ones are noted
 nothing is healed, so that nothing is on them but what all clients know to be there: what a client writes that does not
 know them yet would be missing on a brick that counts as filled.
 
@@ -40,10 +40,14 @@ _PURPOSE = "fresh"
 _HEAL = "trusted.ec.heal"
 
 
-def note(bricks: Sequence[Brick]) -> dict[str, str]:
-    """The options that say which bricks a change is about, and hold healing back; of none, that it came to its end."""
+def note(bricks: Sequence[Brick], *, held: bool = True) -> dict[str, str]:
+    """The options that say which bricks a change is about; of none, that it came to its end.
+
+    ``held``: whether healing is held back. It need not be for bricks in the place of lost ones alone: to a client that
+    does not know such a one yet the lost one is out of reach, so it marks what it changes as lacking in that place.
+    """
     names = ",".join(brick.name for brick in bricks)
-    return {_NOTE: names or _NOBODY, _HEALER: "off" if names else "on"}
+    return {_NOTE: names or _NOBODY, _HEALER: "off" if names and held else "on"}
 
 
 def noted(volume: Volume) -> list[Brick]:
@@ -52,9 +56,14 @@ def noted(volume: Volume) -> list[Brick]:
     return [brick for brick in volume.bricks if brick.name in names]
 
 
-def is_held(volume: Volume) -> bool:
-    """Whether healing is held back for a change whose end is not known."""
+def is_open(volume: Volume) -> bool:
+    """Whether there was a change whose end is not known, be its bricks in the volume or not."""
     return _names_any(volume.options)
+
+
+def is_held(volume: Volume) -> bool:
+    """Whether healing is held back."""
+    return volume.options.get(_HEALER) == "off"
 
 
 def is_noted(paths: Paths) -> bool:

@@ -65,6 +65,10 @@ WantedBy=multi-user.target
 """
 
 # Grace is for clients of a server that was restarted; with a moving address others come, and need not wait for it.
+#
+# By default the server keeps each file that it made open, up to half of LimitNOFILE. When a brick is replaced, all that
+# is open is synced through the volume as it was and opened anew, a file at a time, while requests wait; and is marked
+# as lacking on the lost brick, so that all of its data is healed, whether the brick has it or not.
 _HEAD = """\
 # Written by storage-node; changes made here are undone by the next `pulumi up`.
 NFS_CORE_PARAM {
@@ -83,6 +87,10 @@ NFSv4 {
 	RecoveryBackend = fs;
 	Delegations = false;
 	Only_Numeric_Owners = true;
+}
+MDCACHE {
+	Cache_FDs = false;
+	LRU_Run_Interval = 10;
 }
 EXPORT_DEFAULTS {
 	Access_Type = None;
@@ -145,11 +153,17 @@ def _export(export: Export) -> str:
 
 
 def configure(paths: Paths) -> bool:
-    """Writes the service and a configuration without exports where there is none; returns whether the unit changed."""
+    """Writes the service, and its configuration but for the exports, which stay; returns whether something changed.
+
+    That is what a server that runs has to be started anew for.
+    """
     changed = services.install_unit(paths, SERVICE, _UNIT)
-    if not paths.ganesha.exists() or not paths.ganesha.read_text().startswith(_HEAD):
-        atomic.write(paths.ganesha, render([]))
-    return changed
+    present = paths.ganesha.read_text() if paths.ganesha.exists() else ""
+    if present.startswith(_HEAD):
+        return changed
+    exported = re.search(r"^EXPORT \{$.*", present, re.MULTILINE | re.DOTALL)
+    atomic.write(paths.ganesha, render([]) + (exported[0] if exported else ""))
+    return changed or bool(present)
 
 
 def apply(paths: Paths, served: Iterable[Export]) -> bool:

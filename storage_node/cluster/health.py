@@ -145,7 +145,6 @@ def _options(cluster: Cluster, volume: gluster.Volume, problems: list[str]) -> N
             problems.append(f"The volume's option {key} is {known}, not {value}.")
     if coming := fresh.noted(volume):
         names = ", ".join(brick.name for brick in coming)
-        problems.append(
-            f"The bricks {names} were not brought in to the end, and nothing is healed until they are; "
-            "run `pulumi up`, unless one is under way."
-        )
+        unhealed = ", and nothing is healed until they are" if fresh.is_held(volume) else ""
+        words = f"The bricks {names} were not brought in to the end{unhealed}"
+        problems.append(f"{words}; run `pulumi up`, unless one is under way.")

@@ -37,6 +37,9 @@ def wanted(cluster: Cluster) -> dict[str, str]:
         # GlusterFS's own cache of who owns a file, and may read it, believes any brick that tells of a change: a fresh
         # one, too, which at first has every file as root's. Seen while one was filled: "Permission denied".
         "performance.stat-prefetch": "off",
+        # By default a write is answered before the bricks have it, and one that then fails is told to whoever closes or
+        # syncs the file next: to the NFS server itself, when it closes what is idle (ganesha.py), and to nobody else.
+        "performance.write-behind": "off",
         # Nothing else reads a restic pack twice; memory is better spent elsewhere on a small node.
         "performance.quick-read": "off",
     }

@@ -40,16 +40,23 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
     _refuse_other(cluster, present)
     lost, absent = _unsettled(cluster, present, wanted)
     untold = [brick for brick in fresh.noted(present) if brick in wanted]
+    views = _views(cluster, present) if found else [present]
+    if fresh.is_open(present) and not untold:
+        # By an attempt that ended before its bricks were in the volume.
+        _let_heal()
+    await_healed = partial(healing.await_healed, partial(healing.look, paths, cluster.layout))
     # A request needs a majority of the bricks. Until those that come are filled, it has to be of those that are whole:
     # the others do not have the directory yet that it is about, or have it as root's. n are one of up to 2 n - 1.
     added = [] if lost or untold else absent[: len(present.bricks) - 1]
     later = absent[len(added) :]
     wanted = [brick for brick in wanted if brick not in later]
     if added:
-        _await_whole(paths, cluster, present)
+        await_healed()
     coming = [*untold, *lost, *added] if cluster.layout == "replicated" else []
+    held = bool(untold or added)
+    note = fresh.note(coming, held=held)
     # Each of these decides by a part of the volume that those before it leave as it was found.
-    _set_options(cluster, _views(cluster, present) if found else [present], coming)
+    _set_options(cluster, views, note if coming else {})
     _settle_bricks(present, lost, added)
     if lost or untold:
         # Replacing a brick appends to what may connect, on each node differently (tried with 11.1).
@@ -60,35 +67,26 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
     if untold:
         fresh.tell(paths, untold)
     if coming:
-        _refuse_other_options(cluster, options.wanted(cluster) | fresh.note(coming))
-        until(
-            partial(graph.outdated, wanted), KNOWN_SECONDS, then="run `pulumi up` again, until then nothing is healed"
-        )
+        _refuse_other_options(cluster, options.wanted(cluster) | note)
+        then = "run `pulumi up` again" + (", until then nothing is healed" if held else "")
+        until(partial(graph.outdated, wanted), KNOWN_SECONDS, then=then)
         _let_heal()
     if found and cluster.layout == "dispersed":
         # Whatever was replaced now: a step that was killed after its replacement left no note of it.
         fresh.heal_root(paths)
-    healed = healing.await_healed(partial(healing.look, paths, cluster.layout)) if found else 0
-    then = _apply(paths, cluster, bricks) if later else {"added": [], "healedEntries": 0}
+    healed = await_healed() if found else 0
+    rest = _apply(paths, cluster, bricks) if later else {"added": [], "healedEntries": 0}
     return {
         "volume": VOLUME,
         "created": found is None,
-        "added": [brick.name for brick in added] + then["added"],
+        "added": [brick.name for brick in added] + rest["added"],
         "replaced": [brick.name for brick in lost],
-        "healedEntries": max(healed, then["healedEntries"]),
+        "healedEntries": max(healed, rest["healedEntries"]),
     }
 
 
-def _await_whole(paths: Paths, cluster: Cluster, present: Volume) -> None:
-    """Waits until the bricks that are there have all that they should."""
-    if fresh.is_held(present):
-        # By an attempt that ended before its bricks were in the volume.
-        _let_heal()
-    healing.await_healed(partial(healing.look, paths, cluster.layout))
-
-
 def _let_heal() -> None:
-    """Takes back that healing is held back, and for which bricks."""
+    """Takes back the note of which bricks are coming, and that healing is held back for them."""
     gluster.change("volume", "set", VOLUME, *gluster.arguments_of(fresh.note([])))
 
 
@@ -193,8 +191,8 @@ def _refuse_other_options(cluster: Cluster, wanted: Mapping[str, str]) -> None:
         raise AwayError("A member does not have the volume's options as they were set just now.")
 
 
-def _set_options(cluster: Cluster, views: Sequence[Volume], coming: list[Brick]) -> None:
-    """Sets what differs on any member, and notes which bricks are ``coming``.
+def _set_options(cluster: Cluster, views: Sequence[Volume], note: Mapping[str, str]) -> None:
+    """Sets what differs on any member, and the note of which bricks are coming.
 
     That is said again where it is known: a change that failed leaves the members without the volume's new description,
     and this makes it.
@@ -203,8 +201,7 @@ def _set_options(cluster: Cluster, views: Sequence[Volume], coming: list[Brick])
     changed = {key: value for key, value in wanted.items() if any(view.options.get(key) != value for view in views)}
     default = options.left_alone(cluster)
     changed |= {k: v for k, v in default.items() if any(view.options.get(k, v) != v for view in views)}
-    if coming:
-        changed |= fresh.note(coming)
+    changed |= note
     if changed:
         gluster.change("volume", "set", VOLUME, *gluster.arguments_of(changed))
 

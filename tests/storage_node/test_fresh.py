@@ -158,6 +158,10 @@ def test_no_brick_is_added_before_those_that_are_there_are_whole(monkeypatch: py
     growing = Growing(monkeypatch, Glusterd(monkeypatch, held, 5), iter([2]))
     volume.apply(NODE, cluster(5), directories(5))
     assert growing.said == ["healing on", "left", "whole", "whole", *come("add-brick 2")]
+    # It goes on, too, where the growth was taken back.
+    growing = Growing(monkeypatch, Glusterd(monkeypatch, held, 3), iter([]))
+    volume.apply(NODE, cluster(), directories(3))
+    assert growing.said == ["healing on", "whole", "whole"]
 
 
 def test_those_that_are_whole_stay_a_majority(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +176,9 @@ def test_a_lost_brick_is_filled_before_others_are_added(monkeypatch: pytest.Monk
     done = volume.apply(NODE, cluster(5), directories(5))
     looked = growing.said.pop(0)
     assert looked == "whole"
-    assert growing.said == [*come("replace-brick 1"), "whole", "whole", *come("add-brick 2")]
+    # Healing is not held back for the lost one: all know its place.
+    replaced = ["healing on", *come("replace-brick 1")[1:]]
+    assert growing.said == [*replaced, "whole", "whole", *come("add-brick 2")]
     assert (done["replaced"], len(done["added"])) == ([bricks(1)[0].name], 2)
 
 

@@ -40,6 +40,18 @@ def test_a_user_number_beyond_what_ganesha_can_export_is_refused() -> None:
         ganesha.export_id(200000 + 0xFFFF)
 
 
+def test_a_server_s_exports_outlast_a_change_of_its_other_settings(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    assert not ganesha.configure(paths)
+    assert paths.ganesha.read_text() == ganesha.render([])
+    served = ganesha.render([export("docs", 200001, ["10.1.0.0/16"]), export("shop", 200004, ["10.1.0.0/16"])])
+    paths.ganesha.write_text(served)
+    assert not ganesha.configure(paths)
+    paths.ganesha.write_text(served.replace("Cache_FDs = false", "Cache_FDs = true"))
+    assert ganesha.configure(paths)
+    assert paths.ganesha.read_text() == served
+
+
 def test_a_server_that_lacks_exports_is_asked_for_them_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = Paths(tmp_path)
     text = ganesha.render([export("shop", 200004, ["10.1.0.0/16"])])
