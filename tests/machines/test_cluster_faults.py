@@ -127,9 +127,15 @@ def test_an_nfs_server_that_started_too_early_serves_all(cluster: Cluster, kept:
     assert kept.refused == []
 
 
+def fill(cluster: Cluster, node: str) -> None:
+    """Leaves a brick less than it keeps to itself (1 %), while backups take their part of what is free."""
+    most = "$(($(df --output=avail -B1 /brick | tail -n 1) - 8388608))"
+    cluster.must(node, f"timeout 60 sh -c 'until fallocate -l {most} /brick/filler; do sleep 0.1; done'")
+
+
 def test_one_nodes_full_disk_stops_nobody(cluster: Cluster, kept: Writer) -> None:
     node = "storage-2"
-    cluster.must(node, "fallocate -l $(df --output=avail -B1 /brick | tail -n 1) /brick/filler; df /brick")
+    fill(cluster, node)
     kept.gets_on()
     said = " ".join(cluster.project.status()["nodes"][node]["problems"])
     assert "free" in said
@@ -140,7 +146,7 @@ def test_one_nodes_full_disk_stops_nobody(cluster: Cluster, kept: Writer) -> Non
 
 def test_all_disks_full_refuses_backups_and_hurts_none(cluster: Cluster, kept: Writer) -> None:
     for node in cluster.nodes:
-        cluster.must(node, "fallocate -l $(df --output=avail -B1 /brick | tail -n 1) /brick/filler; df /brick")
+        fill(cluster, node)
     kept.is_refused()
     for node in cluster.nodes:
         cluster.must(node, "rm /brick/filler")
