@@ -1,7 +1,7 @@
 """Brings a fresh machine into a node's place, and returns when the cluster is whole again."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from operate.engine import drive, outputs, resources
@@ -29,15 +29,14 @@ def replace(stack: str, node: str) -> None:
     if known["topology"] == "cluster" and (problems := unbearable(_asked(known, node), node)):
         raise OperateError(f"{node} cannot be replaced now: {' '.join(problems)}")
     machine, disk = _urns(stack, node, f"{node}-data")
-    targets = [word for urn in (machine, disk) if urn for word in ("--target", urn)]
+    targets = _targeting([machine, disk])
     # What of the two is gone for good leaves the state, so that it is made anew.
     drive("refresh", stack, "--suppress-outputs", *targets, failed=_UNFINISHED)
     left, *programs = _urns(stack, node, *(f"{name}-program" for name in names))
     # Changed settings reach this node's machine and no other, so that a cluster gets them one node after the other. A
     # machine that an interrupted replacement took out of the state has no name there; then everything is looked after.
     # The steps that follow on the others need this checkout's program there.
-    shipped = [word for urn in programs if urn for word in ("--target", urn)]
-    only = (*targets, *shipped, "--target-dependents") if machine else ()
+    only = (*targets, *_targeting(programs), "--target-dependents") if machine else ()
     drive("up", stack, "--suppress-outputs", *only, *(("--replace", left) if left else ()), failed=_UNFINISHED)
 
 
@@ -88,6 +87,11 @@ def unbearable(nodes: Mapping[str, Mapping[str, Any]], node: str) -> list[str]:
     if view["splitBrain"]:
         problems.append(f"{view['splitBrain']} entries are in split brain; see docs/operations.md first.")
     return problems
+
+
+def _targeting(urns: Sequence[str | None]) -> list[str]:
+    """The engine's words for no other resources than these."""
+    return [word for urn in urns if urn for word in ("--target", urn)]
 
 
 def _urns(stack: str, *names: str) -> list[str | None]:

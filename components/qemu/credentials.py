@@ -33,7 +33,7 @@ IPv6AcceptRA=no
 def write(machine: Path, spec: MachineSpec, environment: Mapping[str, str]) -> None:
     """Put the machine's credentials into its directory, readable by its owner only.
 
-    environment: what is set in each SSH session, as no service's settings are.
+    environment: what the SSH server sets in each session, which has nothing of what services are given.
     """
     directory = machine / DIRECTORY
     directory.mkdir(mode=0o700, exist_ok=True)

@@ -23,6 +23,7 @@ GLUSTERFS = ".glusterfs"
 LISTED_SECONDS = 1.0
 # How long a change of a name may take; on emulated machines with much to do it takes seconds.
 CHANGING_SECONDS = 10.0
+# Between two looks at it: so many of them that one meets the moment between two changes of the same directory.
 _LOOK_SECONDS = 0.2
 
 

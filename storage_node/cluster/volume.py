@@ -54,9 +54,9 @@ def _apply(paths: Paths, cluster: Cluster, bricks: Mapping[str, str]) -> dict[st
         await_healed()
     coming = [*untold, *lost, *added] if cluster.layout == "replicated" else []
     held = bool(untold or added)
-    note = fresh.note(coming, held=held)
+    note = fresh.note(coming, held=held) if coming else {}
     # Each of these decides by a part of the volume that those before it leave as it was found.
-    _set_options(cluster, views, note if coming else {})
+    _set_options(cluster, views, note)
     _settle_bricks(present, lost, added)
     if lost or untold:
         # Replacing a brick appends to what may connect, on each node differently (tried with 11.1).
@@ -192,7 +192,7 @@ def _refuse_other_options(cluster: Cluster, wanted: Mapping[str, str]) -> None:
 
 
 def _set_options(cluster: Cluster, views: Sequence[Volume], note: Mapping[str, str]) -> None:
-    """Sets what differs on any member, and the note of which bricks are coming.
+    """Sets what differs on any member, and the note of which bricks are coming, if any.
 
     That is said again where it is known: a change that failed leaves the members without the volume's new description,
     and this makes it.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from storage_node.cluster import brick, filling
 
-ROOT_ID = bytes(15) + b"\1"
+_ROOT_ID = bytes(15) + b"\1"
 
 
 def make(root: Path) -> None:
@@ -17,15 +17,15 @@ def make(root: Path) -> None:
 
     It is the same each time, as the copies of a volume are.
     """
-    source = random.Random(0)  # noqa: S311 - content
+    source = random.Random(0)  # noqa: S311 - content, no secret
     (root / ".glusterfs/indices/xattrop").mkdir(parents=True)
     (root / ".glusterfs").chmod(0o600)
     (root / ".trashcan").mkdir()
-    above = brick.handle(root, filling.text_of(ROOT_ID))
+    above = brick.handle(root, filling.text_of(_ROOT_ID))
     for place in (above.parent.parent, above.parent):
         place.mkdir(mode=0o700, exist_ok=True)
     above.symlink_to("../../..")
-    os.setxattr(root, "trusted.gfid", ROOT_ID)
+    os.setxattr(root, "trusted.gfid", _ROOT_ID)
     os.setxattr(root, "trusted.glusterfs.volume-id", b"v" * 16)
     for directory in ("shop", "shop/data", "shop/data/00", "shop/data/.glusterfs", "blog"):
         (root / directory).mkdir()

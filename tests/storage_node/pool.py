@@ -16,7 +16,7 @@ from storage_node.paths import Paths
 from tests.authority import Authority
 from tests.storage_node import bricks, nodes
 
-NAMES = ("storage-1", "storage-2", "storage-3")
+_NAMES = ("storage-1", "storage-2", "storage-3")
 LOST = "storage-2"
 
 
@@ -41,7 +41,7 @@ class Pool:
         self.known = {f"127.77.0.{n}:/brick/brick-{n}": f"data-client-{n - 1}" for n in (1, 2, 3)}
         self.changing = False
         self.failures: list[BaseException] = []
-        for name in NAMES:
+        for name in _NAMES:
             nodes.store_member(self.paths(name), name, self.cluster)
             equip(self.paths(name), self.authority, name)
             self.paths(name).at("/brick").mkdir()
@@ -90,7 +90,7 @@ class Pool:
 
     def others_give(self) -> None:
         """Has the members that lost nothing have the same brick, and take connections."""
-        for name in NAMES:
+        for name in _NAMES:
             if name != LOST:
                 bricks.make(self.brick(name))
                 self.listen(name)
