@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,22 +27,31 @@ class OneKey(asyncssh.SSHServer):
         return username == "root" and key == self._authorized
 
 
+class _Tunnel(asyncssh.SSHForwarder):
+    """Ends with its two sides.
+
+    asyncssh leaves it open where the node has ended before the client has. Where SIGHUP is ignored, as below nohup(1),
+    no ssh ends its proxy by it, so that proxy would wait, and whoever reads what it inherited.
+    """
+
+    def eof_received(self) -> bool:
+        stays = super().eof_received()
+        if not stays:
+            self.close()
+        return stays
+
+
 class _Login(OneKey):
     def __init__(self, authorized: str, way: Way) -> None:
         super().__init__(authorized)
         self._way = way
-        self._connection: asyncssh.SSHServerConnection | None = None
-
-    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection = conn
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> Any:
-        if self._connection is None or dest_port != 22:
-            return False
-        return self._tunnel(self._connection, dest_host)
+        return dest_port == 22 and self._tunnel(dest_host)
 
-    async def _tunnel(self, connection: asyncssh.SSHServerConnection, host: str) -> Any:
-        return await connection.forward_connection(*await self._way(host))
+    async def _tunnel(self, host: str) -> _Tunnel:
+        _, node = await asyncio.get_running_loop().create_connection(asyncssh.SSHForwarder, *await self._way(host))
+        return _Tunnel(node)
 
 
 @dataclass
