@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 
 from demo.addon import Addon
 from demo.tree import Tree
+from tests.machines.bricks import full, slow
 from tests.machines.clusters import Cluster, application, formed, lose_for_good, writes_are_refused
+from tests.machines.reader import always_readable
 from tests.machines.writer import Writer, nothing_is_lost
 from tests.project import boot_id
 
@@ -127,29 +128,19 @@ def test_an_nfs_server_that_started_too_early_serves_all(cluster: Cluster, kept:
     assert kept.refused == []
 
 
-def fill(cluster: Cluster, node: str) -> None:
-    """Leaves a brick less than it keeps to itself (1 %), while backups take their part of what is free."""
-    most = "$(($(df --output=avail -B1 /brick | tail -n 1) - 8388608))"
-    cluster.must(node, f"timeout 60 sh -c 'until fallocate -l {most} /brick/filler; do sleep 0.1; done'")
-
-
 def test_one_nodes_full_disk_stops_nobody(cluster: Cluster, kept: Writer) -> None:
     node = "storage-2"
-    fill(cluster, node)
-    kept.gets_on()
-    said = " ".join(cluster.project.status()["nodes"][node]["problems"])
-    assert "free" in said
-    cluster.must(node, "rm /brick/filler")
+    with full(cluster, node):
+        kept.gets_on()
+        said = " ".join(cluster.project.status()["nodes"][node]["problems"])
+        assert "free" in said
     kept.gets_on()
     assert kept.refused == []
 
 
 def test_all_disks_full_refuses_backups_and_hurts_none(cluster: Cluster, kept: Writer) -> None:
-    for node in cluster.nodes:
-        fill(cluster, node)
-    kept.is_refused()
-    for node in cluster.nodes:
-        cluster.must(node, "rm /brick/filler")
+    with full(cluster, *cluster.nodes):
+        kept.is_refused()
     kept.gets_on()
     assert "no space left" in " ".join(kept.failed).lower()
 
@@ -204,30 +195,6 @@ def test_a_node_whose_kernel_dies_starts_anew(cluster: Cluster, kept: Writer) ->
     assert kept.failed == []
 
 
-# Goes round many small files, and notes each that it may not read.
-_READER = """\
-mkdir -p /opt/backup/shop/small && cd /opt/backup/shop/small || exit
-for i in $(seq 60); do echo $i >$i && chmod 400 $i; done
-while true; do
-    for i in $(seq 60); do
-        { read -r text <$i && [ "$text" = $i ]; } 2>/dev/null || echo $i >>/run/reader/refused
-    done
-    echo round >>/run/reader/rounds
-done
-"""
-
-
-@contextmanager
-def always_readable(addon: Addon) -> Iterator[None]:
-    """What the application has may be read by it at any moment of the block."""
-    addon.machine.put("/run/reader/reader.sh", _READER)
-    addon.machine.run("touch /run/reader/refused && systemd-run -q --unit reader bash /run/reader/reader.sh")
-    yield
-    addon.machine.run("systemctl stop reader && rm -r /opt/backup/shop/small")
-    assert addon.machine.run("cat /run/reader/refused") == ""
-    assert int(addon.machine.run("wc -l </run/reader/rounds")) > 5
-
-
 def test_a_brick_that_the_others_take_for_whole_is_filled(cluster: Cluster, addon: Addon) -> None:
     """As a change of the bricks leaves it that failed on a member at its end: in the volume, blank, and not told of."""
     tree = Tree(addon.machine, "/srv/untold", 901)
@@ -253,26 +220,6 @@ def test_a_brick_that_the_others_take_for_whole_is_filled(cluster: Cluster, addo
         cluster.whole()
     assert cluster.differences(addon.name) == {}
     assert "user.storage-node-fresh: none" in cluster.must(node, "gluster volume info data")
-
-
-@contextmanager
-def slow(cluster: Cluster, operation: str) -> Iterator[None]:
-    """Each brick waits for ten seconds before it does the operation, once that is all that is left to do."""
-    settings = {
-        "debug.delay-gen": "posix",
-        "delay-gen.enable": operation,
-        "delay-gen.delay-percentage": "100",
-        "delay-gen.delay-duration": "10000000",
-    }
-    line = "gluster --mode=script volume set data "
-    cluster.must(cluster.nodes[0], line + " ".join(f"{name} {value}" for name, value in settings.items()))
-    for node in cluster.nodes:
-        # A brick takes it up when it starts, and its node starts one that has ended.
-        before = cluster.must(node, "pidof glusterfsd").strip()
-        cluster.must(node, f"kill -TERM {before} && timeout 60 tail --pid {before} --follow /dev/null")
-        cluster.whole()
-    yield
-    cluster.must(cluster.nodes[0], line + "delay-gen.delay-percentage 0")
 
 
 def test_what_was_being_made_when_the_serving_node_died_is_on_every_brick(cluster: Cluster, addon: Addon) -> None:
