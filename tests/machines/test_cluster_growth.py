@@ -104,8 +104,10 @@ def held_to_the_bricks_there_are(cluster: Cluster, node: str) -> Iterator[None]:
         "nft add table inet fault && nft add chain inet fault away '{ type filter hook output priority 0; }' "
         f"&& nft add rule inet fault away '{rule}'",
     )
-    yield
-    cluster.must(node, "nft delete table inet fault")
+    try:
+        yield
+    finally:
+        cluster.must(node, "nft delete table inet fault")
 
 
 @pytest.mark.parametrize("count", [5, 7])
