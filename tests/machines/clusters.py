@@ -88,7 +88,7 @@ class Cluster:
 
         An application reads a directory from one brick only, so a name that one lacks is a backup that may be missed.
         """
-        kinds = "-type d -printf '%P/ %m\\n' -o -type f -printf '%P %s %m\\n'"
+        kinds = "-type d -printf '%P/ %U %G %m\\n' -o -type f -printf '%P %s %U %G %m\\n'"
         line = f"cd /brick/brick-*/ && find {environment} {kinds}"
         found = {node: set(self.must(node, line).splitlines()) for node in self.nodes}
         everything = set[str]().union(*found.values())
