@@ -263,6 +263,13 @@ def _heal_count(name: str) -> str:
     return done.stdout
 
 
+def choose(name: str, brick: str, path: str) -> None:
+    """Has this brick's copy of an entry be that of all, where they contradict each other; ``path`` is the volume's."""
+    done = _run("volume", "heal", name, "split-brain", "source-brick", brick, path)
+    if done.status:
+        raise NodeError(f"The copy of {path} on {brick} cannot be chosen: {done.last_words.rstrip('.')}.")
+
+
 def _number(entry: ET.Element, tag: str) -> int | None:
     text = _text(entry, tag)
     return int(text) if text.isdigit() else None

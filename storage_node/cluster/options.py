@@ -49,6 +49,9 @@ def wanted(cluster: Cluster) -> dict[str, str]:
             # A write needs a majority of the copies, so that no two halves of a cut network can both be written to.
             "cluster.quorum-type": "auto",
             "cluster.heal-timeout": "10",
+            # By default a name that bricks know by different ids is refused for good. Such a one comes about when a
+            # client asks a second server for what the first one, before it died, had made on most bricks (twice.py).
+            "cluster.favorite-child-policy": "majority",
             # What a copy lacks of a repository is whole files, so there is nothing to compare (the default); and each
             # block is a lock, a read and a write that wait for the network: 4 MiB at a time instead of 1.
             "cluster.data-self-heal-algorithm": "full",

@@ -2,8 +2,8 @@
 
 glusterd does that only when it starts itself. The service waits for the end of those very processes (pidfd_open(2)), so
 it costs next to nothing while all is well. Now and then it looks whether this node's clients know all bricks, whether
-its brick has another port, whether another member was lost, and whether its self-heal daemon has to run: glusterd
-starts one on every member.
+its brick has another port, whether another member was lost, whether a directory was made twice, and whether its
+self-heal daemon has to run: glusterd starts one on every member.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from storage_node import services
-from storage_node.cluster import gluster, graph, healer, ports, recent
+from storage_node.cluster import gluster, graph, healer, ports, recent, twice
 from storage_node.cluster.options import VOLUME
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
@@ -69,10 +69,14 @@ def configure(paths: Paths) -> bool:
 def run(paths: Paths) -> int:
     """Watches until it is ended."""
     pause = RETRY_SECONDS
-    clients, brick, doubts = graph.Keeper(paths), ports.Keeper(paths), recent.Keeper(paths)
+    clients, brick, doubts, names = graph.Keeper(paths), ports.Keeper(paths), recent.Keeper(paths), twice.Keeper(paths)
     while True:
         wait_for_end(
-            paths, lambda _: clients.look(), lambda there: brick.look(there.get(_BRICK)), lambda _: doubts.look()
+            paths,
+            lambda _: clients.look(),
+            lambda there: brick.look(there.get(_BRICK)),
+            lambda _: doubts.look(),
+            lambda _: names.look(),
         )
         time.sleep(SETTLE_SECONDS)
         try:

@@ -39,3 +39,58 @@ def slow(cluster: Cluster, operation: str) -> Iterator[None]:
         yield
     finally:
         cluster.must(cluster.nodes[0], line + "delay-gen.delay-percentage 0")
+
+
+# As an NFS server makes them that a client asks for what it had asked another for: nobody looks first whether they are
+# there. What most bricks have already they refuse, which is what the client is told; the others make it.
+_MAKES = """\
+import ctypes, os, sys
+environment, directory, file = map(os.fsencode, sys.argv[1:])
+api = ctypes.CDLL("libgfapi.so.0", use_errno=True)
+for name in ("glfs_new", "glfs_h_lookupat", "glfs_h_mkdir", "glfs_h_creat"):
+    getattr(api, name).restype = ctypes.c_void_p
+volume = ctypes.c_void_p(api.glfs_new(b"data"))
+api.glfs_set_volfile_server(volume, b"tcp", b"localhost", 24007)
+if api.glfs_init(volume):
+    sys.exit(f"the volume cannot be reached: {os.strerror(ctypes.get_errno())}")
+seen = ctypes.create_string_buffer(1024)
+parent = ctypes.c_void_p(api.glfs_h_lookupat(volume, None, b"/" + environment, seen, 0))
+if not parent:
+    sys.exit(f"the environment's directory cannot be found: {os.strerror(ctypes.get_errno())}")
+api.glfs_h_mkdir(volume, parent, directory, 0o755, seen)
+api.glfs_h_creat(volume, parent, file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644, seen)
+# What the library has started has nothing left to do.
+os._exit(0)
+"""
+
+
+@contextmanager
+def not_healed(cluster: Cluster) -> Iterator[None]:
+    """What a brick lacks it goes on lacking."""
+    line = "gluster --mode=script volume set data cluster.self-heal-daemon "
+    cluster.must(cluster.nodes[0], line + "off")
+    try:
+        yield
+    finally:
+        cluster.must(cluster.nodes[0], line + "on")
+
+
+@contextmanager
+def without_brick(cluster: Cluster, node: str) -> Iterator[None]:
+    """The node's brick does not run."""
+    cluster.must(node, "systemctl stop storage-node-brick && pkill --signal KILL --exact glusterfsd")
+    try:
+        yield
+    finally:
+        cluster.must(node, "gluster --mode=script volume start data force && systemctl start storage-node-brick")
+
+
+def make_again(cluster: Cluster, node: str, environment: str, directory: str, file: str, *, on: str) -> None:
+    """Has them made through ``node`` until the brick of ``on``, which lacks them, has them too."""
+    cluster.must(node, f"cat >/run/makes.py <<'END'\n{_MAKES}END")
+    there = f"test -d /brick/brick-*/{environment}/{directory}"
+    for _ in range(30):
+        cluster.must(node, f"timeout 60 python3 /run/makes.py {environment} {directory} {file}")
+        if cluster.on(on, there).status == 0:
+            return
+    raise AssertionError(f"The brick of {on} made nothing.")

@@ -7,7 +7,7 @@ import pytest
 
 from demo.addon import Addon
 from demo.tree import Tree
-from tests.machines.bricks import full, slow
+from tests.machines.bricks import full, make_again, not_healed, slow, without_brick
 from tests.machines.clusters import Cluster, application, formed, lose_for_good, writes_are_refused
 from tests.machines.reader import always_readable
 from tests.machines.writer import Writer, nothing_is_lost
@@ -251,3 +251,27 @@ def test_what_was_being_made_when_the_serving_node_died_is_on_every_brick(cluste
         assert cluster.differences(addon.name) == {}
         assert shell.run(f"find {repository} -name {removed}") == ""
         shell.run(f"rm -r {repository}/{made}")
+
+
+def test_what_a_brick_makes_once_more_before_it_is_healed_is_one_again(cluster: Cluster, addon: Addon) -> None:
+    """The server that had made it on the others died before it said so, and the next one is asked for it."""
+    cluster.whole()
+    holder = cluster.holder()
+    lacking = next(name for name in cluster.nodes if name != holder)
+    repository = str(addon.own["repository"])
+    with addon.machine.again() as shell, not_healed(cluster):
+        with without_brick(cluster, lacking):
+            shell.run(f"mkdir {repository}/twice")
+            shell.run(f"echo kept >{repository}/twice/file; echo kept >{repository}/file-twice")
+        make_again(cluster, holder, addon.name, "twice", "file-twice", on=lacking)
+        ids = f"getfattr --only-values --absolute-names --name=trusted.gfid /brick/brick-*/{addon.name}/%s | base64"
+        for name in ("twice", "file-twice"):
+            assert cluster.must(lacking, ids % name) != cluster.must(holder, ids % name)
+    cluster.whole()
+    assert cluster.differences(addon.name) == {}
+    said = [cluster.must(node, "journalctl --unit storage-node-brick --output cat") for node in cluster.nodes]
+    assert f"/{addon.name}/twice had been made twice" in "".join(said)
+    with addon.machine.again() as shell:
+        kept = f"{repository}/twice/file {repository}/file-twice"
+        assert shell.run(f"cat {kept}") == "kept\nkept\n"
+        shell.run(f"rm -r {kept} {repository}/twice")
