@@ -24,6 +24,8 @@ from storage_node.paths import Paths
 from storage_node.waiting import until
 
 SERVICE = "nfs-ganesha.service"
+# What the kernel calls it.
+PROCESS = "ganesha.nfsd"
 RELOAD_SECONDS = 300.0
 # So long the server gets for what it lacks before it is asked once more, or, in all, started anew.
 AGAIN_SECONDS = 10.0

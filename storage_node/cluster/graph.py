@@ -26,7 +26,6 @@ from storage_node.paths import Paths
 STUCK_SECONDS = 20.0
 # A mount that does not answer is asked again the next time.
 TOUCH_SECONDS = 20.0
-_GANESHA = "ganesha.nfsd"
 _FUSE = "glusterfs"
 # A client may have several connections to glusterd at any time.
 _MANAGEMENT = f":{MANAGEMENT_PORT}"
@@ -74,7 +73,7 @@ class Keeper:
         if _FUSE in lagging.values():
             system.run(["stat", "--file-system", str(self._paths.data)], timeout=TOUCH_SECONDS)
         for pid, name in lagging.items():
-            if name == _GANESHA and now - self._since[pid] >= STUCK_SECONDS:
+            if name == ganesha.PROCESS and now - self._since[pid] >= STUCK_SECONDS:
                 words = "The NFS server keeps to bricks that there were before; it is started anew."
                 print(words, file=sys.stderr, flush=True)
                 services.renew_unit(self._paths, ganesha.SERVICE)
@@ -86,6 +85,6 @@ def doubled(connections: Iterable[str]) -> dict[int, str]:
     found = Counter[tuple[int, str, str]]()
     for line in connections:
         words, process = line.split(), _PROCESS.search(line)
-        if process and process[1] in {_GANESHA, _FUSE} and not words[3].endswith(_MANAGEMENT):
+        if process and process[1] in {ganesha.PROCESS, _FUSE} and not words[3].endswith(_MANAGEMENT):
             found[int(process[2]), process[1], words[3]] += 1
     return {pid: name for (pid, name, _), count in found.items() if count > 1}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from storage_node.cluster import fresh, gluster, healing, watch
+from storage_node.cluster import fresh, ganesha, gluster, healing, peers, watch
 from storage_node.cluster.membership import Cluster, Member
 from storage_node.cluster.options import VOLUME, wanted
 from storage_node.errors import NodeError
@@ -43,6 +43,7 @@ def collect(paths: Paths, name: str, cluster: Cluster, problems: list[str], *, s
     try:
         found["nodes"] = _nodes(name, cluster, problems)
         volume = _volume()
+        _server(name, cluster, found["nodes"], problems)
         if sparing and (first := speaker(found)) not in {name, None}:
             found["seenBy"] = first
             problems.extend(f"The {process} of {name} does not run." for process in watch.dead(paths))
@@ -86,6 +87,14 @@ def _nodes(name: str, cluster: Cluster, problems: list[str]) -> list[dict[str, A
         if not there:
             problems.append(f"{member.name} ({member.address}) is not connected to this node ({state}).")
     return found
+
+
+def _server(name: str, cluster: Cluster, nodes: list[dict[str, Any]], problems: list[str]) -> None:
+    """What this node's NFS server cannot reach it counts as lost: it serves only with a majority of its own."""
+    there = {node["name"] for node in nodes if node["connected"]}
+    for other in peers.apart(ganesha.PROCESS, cluster):
+        if other in there:
+            problems.append(f"The NFS server of {name} is not connected to the brick of {other}.")
 
 
 def _volume() -> gluster.Volume:

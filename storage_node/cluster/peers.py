@@ -27,6 +27,17 @@ def bricks(name: str, cluster: Cluster) -> frozenset[str]:
     return _others(name, cluster, _TO_BRICKS)
 
 
+def apart(program: str, cluster: Cluster) -> list[str]:
+    """The members to whose brick this node's program of that name is not connected; none where it is no client."""
+    # A process is named behind what it is connected to: users:(("ganesha.nfsd",pid=392,fd=11)).
+    own = [line.split()[3] for line in connections("--processes") if f'(("{program}"' in line]
+    ends = [(address, int(port)) for address, _, port in (end.rpartition(":") for end in own)]
+    there = {address for address, port in ends if _FIRST <= port <= _LAST}
+    # Each client of a volume is one of glusterd's, too, for as long as there is one.
+    is_client = any(port == MANAGEMENT_PORT for _, port in ends)
+    return [member.name for member in cluster.members if member.address not in there] if is_client else []
+
+
 def _others(name: str, cluster: Cluster, which: str) -> frozenset[str]:
     there = {line.split()[3].rpartition(":")[0] for line in connections(which=which)}
     return frozenset(member.name for member in cluster.others(name) if member.address in there)

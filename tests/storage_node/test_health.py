@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage_node import status
-from storage_node.cluster import fresh, gluster, healer, health, options
+from storage_node.cluster import fresh, gluster, healer, health, options, peers, watch
 from storage_node.cluster.gluster import Peer, Running
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
@@ -16,6 +16,14 @@ from tests.storage_node.nodes import UUIDS, cluster
 from tests.storage_node.volumes import Glusterd, there
 
 pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(autouse=True)
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What this node is connected to, as ss(8) prints it: nothing, where a test says nothing else."""
+    found: list[str] = []
+    monkeypatch.setattr(peers, "connections", lambda *_, **__: found)
+    return found
 
 
 def test_the_status_names_what_is_not_as_it_has_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -58,6 +66,47 @@ def test_the_status_says_that_healing_is_held_back(monkeypatch: pytest.MonkeyPat
     assert problems == [
         "The bricks 10.77.0.12:/brick/brick-1 were not brought in to the end, and nothing is healed until they are; "
         "run `pulumi up`, unless one is under way."
+    ]
+
+
+@pytest.mark.parametrize("sparing", [False, True])
+def test_the_status_names_the_bricks_that_the_nodes_nfs_server_does_not_reach(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, connections: list[str], sparing: bool
+) -> None:
+    known = cluster(floatingAddress=None)
+    Glusterd(monkeypatch, replace(there(3), options=options.wanted(known)))
+    monkeypatch.setattr(healer, "runs_here", lambda _: False)
+    monkeypatch.setattr(watch, "dead", lambda _: [])
+    seen = [Peer(UUIDS[0], gluster.IN_CLUSTER, True), Peer(UUIDS[2], gluster.IN_CLUSTER, True)]
+    monkeypatch.setattr(gluster, "peers", lambda: seen)
+    server, mount = 'users:(("ganesha.nfsd",pid=392,fd=20))', 'users:(("glusterfs",pid=310,fd=9))'
+    connections += [
+        f"0 0 127.0.0.1:49139 127.0.0.1:24007 {server}",
+        f"0 0 [::ffff:10.77.0.10]:2049 [::ffff:10.77.0.101]:49200 {server}",
+        f"0 0 10.77.0.12:49140 10.77.0.12:49152 {server}",
+        f"0 0 10.77.0.12:49141 10.77.0.11:49153 {server}",
+        f"0 0 10.77.0.12:49142 10.77.0.13:49152 {mount}",
+    ]
+    problems: list[str] = []
+    health.collect(Paths(tmp_path), "storage-2", known, problems, sparing=sparing)
+    assert problems == ["The NFS server of storage-2 is not connected to the brick of storage-3."]
+    connections.append(f"0 0 10.77.0.12:49143 10.77.0.13:49152 {server}")
+    health.collect(Paths(tmp_path), "storage-2", known, problems, sparing=sparing)
+    assert len(problems) == 1
+    # One that exports nothing has no client of the volume.
+    exporting = connections[:]
+    connections[:] = connections[1:2]
+    health.collect(Paths(tmp_path), "storage-2", known, problems, sparing=sparing)
+    assert len(problems) == 1
+    connections[:] = exporting
+    # Of a node that is away that is not said once more.
+    del connections[2:]
+    seen[0] = replace(seen[0], connected=False)
+    problems.clear()
+    health.collect(Paths(tmp_path), "storage-2", known, problems, sparing=sparing)
+    assert [problem for problem in problems if "NFS server" in problem] == [
+        "The NFS server of storage-2 is not connected to the brick of storage-2.",
+        "The NFS server of storage-2 is not connected to the brick of storage-3.",
     ]
 
 
