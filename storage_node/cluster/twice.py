@@ -50,26 +50,28 @@ class Keeper:
             return
         place = brick.own(self._paths)
         before, self._listed = self._listed, brick.index(place)
-        lasting = sorted(self._listed & before)
+        lasting = self._listed & before
         # GlusterFS chooses only while all of them are there.
         if not lasting or len(peers.bricks(found.name, found.cluster)) + 1 < len(found.cluster.members):
             return
         own = f"{found.cluster.member(found.name).address}:{self._paths.brick_mount}/{place.name}"
         try:
-            refused = [name for name in _directories(place, lasting) if self._is_refused(name)]
+            names = _directories(place, lasting)
         except OSError as error:
             raise from_os("What is listed as to be healed cannot be looked at", error) from error
-        for name in refused:
-            gluster.choose(VOLUME, own, f"/{name}")
-            print(f"/{name} had been made twice; what this node's brick has is kept.", file=sys.stderr, flush=True)
+        for name in names:
+            # What is in a directory is refused with it, and no more once that is chosen.
+            if self._is_refused(name):
+                gluster.choose(VOLUME, own, f"/{name}")
+                print(f"/{name} had been made twice; what this node's brick has is kept.", file=sys.stderr, flush=True)
 
     def _is_refused(self, name: str) -> bool:
         asked = system.run(["stat", "--format=", "--", str(self._paths.data / name)], timeout=_STAT_SECONDS)
         return asked.status != 0 and asked.last_words.endswith(_REFUSED)
 
 
-def _directories(place: Path, identities: list[str]) -> list[str]:
-    """Those of the brick's entries that are directories and that other bricks are noted to lack; relative to it."""
+def _directories(place: Path, identities: set[str]) -> list[str]:
+    """The directories of these that others are noted to lack, relative to the brick; each before those in it."""
     found: list[str] = []
     for identity in identities:
         handle = brick.handle(place, identity)
@@ -78,4 +80,4 @@ def _directories(place: Path, identities: list[str]) -> list[str]:
             path = os.path.relpath(os.path.realpath(handle), os.path.realpath(place))
             if path != os.curdir:
                 found.append(path)
-    return found[:_DIRECTORIES]
+    return sorted(found)[:_DIRECTORIES]

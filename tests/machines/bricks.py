@@ -87,10 +87,11 @@ def without_brick(cluster: Cluster, node: str) -> Iterator[None]:
 
 def make_again(cluster: Cluster, node: str, environment: str, directory: str, file: str, *, on: str) -> None:
     """Has them made through ``node`` until the brick of ``on``, which lacks them, has them too."""
-    cluster.must(node, f"cat >/run/makes.py <<'END'\n{_MAKES}END")
     there = f"test -d /brick/brick-*/{environment}/{directory}"
-    for _ in range(30):
-        cluster.must(node, f"timeout 60 python3 /run/makes.py {environment} {directory} {file}")
-        if cluster.on(on, there).status == 0:
-            return
+    with cluster.shell(node) as making, cluster.shell(on) as lacking:
+        making.put("/run/makes.py", _MAKES)
+        for _ in range(30):
+            making.run(f"timeout 60 python3 /run/makes.py {environment} {directory} {file}")
+            if lacking.attempt(there).status == 0:
+                return
     raise AssertionError(f"The brick of {on} made nothing.")

@@ -15,7 +15,7 @@ from tests.storage_node import nodes
 
 pytestmark = pytest.mark.cluster
 
-ROOT, SHOP, TWICE, FILE = (f"0000000{n}-0000-0000-0000-000000000001" for n in range(4))
+ROOT, INNER, SHOP, TWICE, FILE = (f"0000000{n}-0000-0000-0000-000000000001" for n in range(5))
 
 
 class Member:
@@ -87,6 +87,21 @@ def test_what_the_volume_refuses_and_another_brick_lacks_is_taken_from_here(memb
     member.listed.clear()
     member.looks(300)
     assert len(member.chosen) == 1
+
+
+def test_a_directory_is_chosen_before_what_is_in_it(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    (member.brick / "shop/twice/inner").mkdir()
+    member.link(INNER, f"../../{brick.below(TWICE)}/inner")
+    member.listed, member.accused = {INNER, TWICE}, {INNER, TWICE}
+    member.refused.add("shop/twice/inner")
+
+    def choose(_: str, name: str, path: str) -> None:
+        member.chosen.append((name, path))
+        member.refused.clear()
+
+    monkeypatch.setattr(gluster, "choose", choose)
+    member.looks(70)
+    assert [path for _, path in member.chosen] == ["/shop/twice"]
 
 
 def test_what_is_healed_meanwhile_is_left_alone(member: Member) -> None:
