@@ -9,7 +9,6 @@ one by each graph. So has a server that nobody asks for anything; to start that 
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from storage_node import services, system
 from storage_node.cluster import fresh, ganesha, gluster, peers
 from storage_node.cluster.gluster import Brick
 from storage_node.cluster.options import VOLUME
+from storage_node.cluster.peers import Connection
 from storage_node.firewall import MANAGEMENT_PORT
 from storage_node.paths import Paths
 
@@ -27,9 +27,6 @@ STUCK_SECONDS = 20.0
 # A mount that does not answer is asked again the next time.
 TOUCH_SECONDS = 20.0
 _FUSE = "glusterfs"
-# A client may have several connections to glusterd at any time.
-_MANAGEMENT = f":{MANAGEMENT_PORT}"
-_PROCESS = re.compile(r'\(\("([^"]+)",pid=(\d+),')
 
 
 def outdated(bricks: Sequence[Brick]) -> str | None:
@@ -68,7 +65,7 @@ class Keeper:
             self._since = {}
             return
         now = time.monotonic()
-        lagging = doubled(peers.connections("--processes"))
+        lagging = doubled(peers.owned(ganesha.PROCESS, _FUSE))
         self._since = {pid: self._since.get(pid, now) for pid in lagging}
         if _FUSE in lagging.values():
             system.run(["stat", "--file-system", str(self._paths.data)], timeout=TOUCH_SECONDS)
@@ -80,11 +77,8 @@ class Keeper:
                 del self._since[pid]
 
 
-def doubled(connections: Iterable[str]) -> dict[int, str]:
+def doubled(connections: Iterable[Connection]) -> dict[int, str]:
     """The clients that have more than one connection to a brick: their names by process id."""
-    found = Counter[tuple[int, str, str]]()
-    for line in connections:
-        words, process = line.split(), _PROCESS.search(line)
-        if process and process[1] in {ganesha.PROCESS, _FUSE} and not words[3].endswith(_MANAGEMENT):
-            found[int(process[2]), process[1], words[3]] += 1
-    return {pid: name for (pid, name, _), count in found.items() if count > 1}
+    # A client may have several connections to glusterd at any time.
+    found = Counter(one for one in connections if one.port != MANAGEMENT_PORT)
+    return {one.pid: one.program for one, count in found.items() if count > 1}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 from storage_node import system
 from storage_node.cluster.membership import Cluster
 from storage_node.firewall import BRICK_PORTS, MANAGEMENT_PORT
@@ -9,12 +12,30 @@ from storage_node.firewall import BRICK_PORTS, MANAGEMENT_PORT
 _FIRST, _LAST = BRICK_PORTS
 # What comes in from others ends at a port of this node's own brick.
 _TO_BRICKS = f"( dport >= :{_FIRST} and dport <= :{_LAST} and ( sport < :{_FIRST} or sport > :{_LAST} ) )"
+# The other end, and the process behind it: 10.77.0.12:49152 users:(("ganesha.nfsd",pid=392,fd=11)).
+_OWNED = re.compile(r'(\S+):(\d+)\s+users:\(\("([^"]+)",pid=(\d+),')
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One TCP connection of a process of this node, and where it ends."""
+
+    program: str
+    pid: int
+    address: str
+    port: int
 
 
 def connections(*options: str, which: str = "") -> list[str]:
     """This node's TCP connections as ss(8) prints them, the other end fourth; ``which`` is a filter of its."""
     line = ["ss", "--no-header", "--tcp", "--numeric", *options, "state", "established", *([which] if which else [])]
     return system.must(line, "Listing the connections").splitlines()
+
+
+def owned(*programs: str) -> list[Connection]:
+    """The connections of this node's processes of these names."""
+    found = [_OWNED.search(line) for line in connections("--processes")]
+    return [Connection(one[3], int(one[4]), one[1], int(one[2])) for one in found if one and one[3] in programs]
 
 
 def managed(name: str, cluster: Cluster) -> frozenset[str]:
@@ -29,12 +50,10 @@ def bricks(name: str, cluster: Cluster) -> frozenset[str]:
 
 def apart(program: str, cluster: Cluster) -> list[str]:
     """The members to whose brick this node's program of that name is not connected; none where it is no client."""
-    # A process is named behind what it is connected to: users:(("ganesha.nfsd",pid=392,fd=11)).
-    own = [line.split()[3] for line in connections("--processes") if f'(("{program}"' in line]
-    ends = [(address, int(port)) for address, _, port in (end.rpartition(":") for end in own)]
-    there = {address for address, port in ends if _FIRST <= port <= _LAST}
+    found = owned(program)
+    there = {one.address for one in found if _FIRST <= one.port <= _LAST}
     # Each client of a volume is one of glusterd's, too, for as long as there is one.
-    is_client = any(port == MANAGEMENT_PORT for _, port in ends)
+    is_client = any(one.port == MANAGEMENT_PORT for one in found)
     return [member.name for member in cluster.members if member.address not in there] if is_client else []
 
 

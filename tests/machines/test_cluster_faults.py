@@ -203,15 +203,12 @@ def test_a_brick_that_the_others_take_for_whole_is_filled(cluster: Cluster, addo
     cluster.whole()
     node = "storage-3"
     brick = cluster.must(node, "ls -d /brick/brick-*").strip()
-    with cluster.shell(node) as shell:
-        shell.run("systemctl stop storage-node-brick && pkill --signal KILL --exact glusterfsd")
+    with without_brick(cluster, node), cluster.shell(node) as shell:
         name = "--name=trusted.glusterfs.volume-id"
         volume = shell.run(f"getfattr --absolute-names {name} --encoding=hex {brick} | sed -n 's/.*=//p'").strip()
         shell.run(f"rm -r {brick} && mkdir --parents {brick}/.glusterfs/indices")
         shell.run(f"setfattr {name} --value={volume} {brick}")
-        shell.run("gluster --mode=script volume start data force")
         shell.run(f"gluster --mode=script volume set data user.storage-node-fresh 10.77.0.13:{brick}")
-        shell.run("systemctl start storage-node-brick")
     assert cluster.must(node, f"find {brick} -type f -path '*/{addon.name}/*'") == ""
     with always_readable(addon):
         # One that knows none of the files yet, and asks every brick for them.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage_node import services, system
-from storage_node.cluster import gluster, graph
+from storage_node.cluster import gluster, graph, peers
 from storage_node.paths import Paths
 from tests.storage_node.volumes import bricks
 
@@ -24,14 +24,18 @@ def connections(*found: tuple[str, str]) -> list[str]:
     return [f"0      0      10.77.0.12:4915{n}   {peer}   {owner}" for n, (peer, owner) in enumerate(found)]
 
 
-def test_who_has_two_connections_to_a_brick_has_two_graphs() -> None:
+def test_who_has_two_connections_to_a_brick_has_two_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def doubled(*found: tuple[str, str]) -> dict[int, str]:
+        monkeypatch.setattr(system, "must", lambda *_: "\n".join(connections(*found)))
+        return graph.doubled(peers.owned("ganesha.nfsd", "glusterfs"))
+
     one = [("10.77.0.11:49152", SERVER), ("10.77.0.12:49152", SERVER), ("10.77.0.11:49152", MOUNT)]
-    assert graph.doubled(connections(*one)) == {}
-    assert graph.doubled(connections(*one, ("10.77.0.12:49152", SERVER))) == {812: "ganesha.nfsd"}
-    assert graph.doubled(connections(*one, ("10.77.0.11:49152", MOUNT))) == {611: "glusterfs"}
+    assert doubled(*one) == {}
+    assert doubled(*one, ("10.77.0.12:49152", SERVER)) == {812: "ganesha.nfsd"}
+    assert doubled(*one, ("10.77.0.11:49152", MOUNT)) == {611: "glusterfs"}
     # Others' connections, those to glusterd, and what is nobody's.
     more = [("127.0.0.1:24007", SERVER)] * 2 + [("10.77.0.13:49152", BRICK)] * 2 + [("10.77.0.13:22", "")] * 2
-    assert graph.doubled(connections(*one, *more)) == {}
+    assert doubled(*one, *more) == {}
 
 
 def test_a_brick_that_cannot_be_asked_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
