@@ -49,6 +49,12 @@ def wanted(cluster: Cluster) -> dict[str, str]:
             # A write needs a majority of the copies, so that no two halves of a cut network can both be written to.
             "cluster.quorum-type": "auto",
             "cluster.heal-timeout": "10",
+            # Times are those of each brick's file system. By default GlusterFS keeps its own beside each file, and
+            # stores them once more with each write. Where a heal finds no copy of a directory right, and merges them,
+            # it sets its times to what happens to lie on its stack (11.1, afr-self-heal-entry.c: the times of source
+            # -1); and a directory whose change time is 0 is nobody's but root's (posix-acl.c). Seen: "permission
+            # denied" for a repository's directory, for good.
+            "features.ctime": "off",
             # By default a name that bricks know by different ids is refused for good. Such a one comes about when a
             # client asks a second server for what the first one, before it died, had made on most bricks (twice.py).
             "cluster.favorite-child-policy": "majority",

@@ -19,6 +19,14 @@ def full(cluster: Cluster, *nodes: str) -> Iterator[None]:
             cluster.must(node, "rm -f /brick/filler")
 
 
+def start_anew(cluster: Cluster) -> None:
+    """Ends one brick after the other; its node starts it again."""
+    for node in cluster.nodes:
+        before = cluster.must(node, "pidof glusterfsd").strip()
+        cluster.must(node, f"kill -TERM {before} && timeout 60 tail --pid {before} --follow /dev/null")
+        cluster.whole()
+
+
 @contextmanager
 def slow(cluster: Cluster, operation: str) -> Iterator[None]:
     """Each brick waits for ten seconds before it does the operation, once that is all that is left to do."""
@@ -31,11 +39,8 @@ def slow(cluster: Cluster, operation: str) -> Iterator[None]:
     line = "gluster --mode=script volume set data "
     cluster.must(cluster.nodes[0], line + " ".join(f"{name} {value}" for name, value in settings.items()))
     try:
-        for node in cluster.nodes:
-            # A brick takes it up when it starts, and its node starts one that has ended.
-            before = cluster.must(node, "pidof glusterfsd").strip()
-            cluster.must(node, f"kill -TERM {before} && timeout 60 tail --pid {before} --follow /dev/null")
-            cluster.whole()
+        # A brick takes it up when it starts.
+        start_anew(cluster)
         yield
     finally:
         cluster.must(cluster.nodes[0], line + "delay-gen.delay-percentage 0")

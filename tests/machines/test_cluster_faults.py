@@ -7,7 +7,7 @@ import pytest
 
 from demo.addon import Addon
 from demo.tree import Tree
-from tests.machines.bricks import full, make_again, not_healed, slow, without_brick
+from tests.machines.bricks import full, make_again, not_healed, slow, start_anew, without_brick
 from tests.machines.clusters import Cluster, application, formed, lose_for_good, writes_are_refused
 from tests.machines.reader import always_readable
 from tests.machines.writer import Writer, nothing_is_lost
@@ -272,3 +272,18 @@ def test_what_a_brick_makes_once_more_before_it_is_healed_is_one_again(cluster: 
         kept = f"{repository}/twice/file {repository}/file-twice"
         assert shell.run(f"cat {kept}") == "kept\nkept\n"
         shell.run(f"rm -r {kept} {repository}/twice")
+
+
+def test_a_directory_without_a_change_time_is_its_owners(cluster: Cluster, addon: Addon) -> None:
+    """As a heal leaves it that found no copy right, with times from anywhere in its memory (options.py)."""
+    directory = f"{addon.own['repository']}/timeless"
+    # GlusterFS's own times of a file: version 1, no flags, and 0 for change, content and access.
+    times = f"--name=trusted.glusterfs.mdata --value=0x01{'00' * 56}"
+    with addon.machine.again() as shell:
+        shell.run(f"mkdir {directory} && echo kept >{directory}/file")
+        for node in cluster.nodes:
+            cluster.must(node, f"setfattr {times} /brick/brick-*/{addon.name}/timeless")
+        # One that runs has the right ones in its memory.
+        start_anew(cluster)
+        assert shell.run(f"ls {directory}") == "file\n"
+        shell.run(f"rm -r {directory}")
