@@ -21,12 +21,15 @@ TIMEOUT_SECONDS = 240.0
 _KILLED = -9
 # glusterd takes one command at a time in the whole cluster, and refuses the others.
 BUSY_SECONDS = 240.0
+# glusterd gives no reason when it lost a member before the end: one that had done its part, and was to give its lock
+# back (11.1, glusterd-syncop.c, gd_unlock_op_phase). Seen when an old connection to a fresh node ended.
+_NO_REASON = "No reason was given, as when a member is lost before the end"
 # A glusterd that has much to do does not even give out the volume's own description in time.
 _BUSY = re.compile(
-    r"Another transaction|Locking failed|is already in progress|Not able to fetch volfile", re.IGNORECASE
+    rf"Another transaction|Locking failed|is already in progress|Not able to fetch volfile|{_NO_REASON}", re.IGNORECASE
 )
-# Of these the one that a member gives, too, to which the connection was just lost.
-_NOT_LOCKED = "Locking failed"
+# Of these the ones after which nobody knows what each member did: one to which the connection was lost says no more.
+_IN_DOUBT = re.compile(rf"Locking failed|{_NO_REASON}")
 # The state that a peer has to be in. "Peer Rejected (Connected)" contains half of it, so it is compared as a whole.
 IN_CLUSTER = "Peer in Cluster"
 
@@ -135,7 +138,7 @@ def _ask_once(arguments: Sequence[str]) -> ET.Element:
         kind = AwayError if "timed out" in done.last_words else NodeError
         raise kind(f"{what} gave no answer: {done.last_words.rstrip('.')}.") from None
     if answer.findtext("opRet", "0") != "0":
-        reason = answer.findtext("opErrstr") or done.last_words
+        reason = answer.findtext("opErrstr") or done.stderr or _NO_REASON
         raise RefusedError(f"{what} was refused: {reason.strip().rstrip('.')}.")
     return answer
 
@@ -163,7 +166,7 @@ def _change_once(arguments: Sequence[str]) -> None:
     try:
         _ask_once(arguments)
     except RefusedError as refusal:
-        if _NOT_LOCKED not in str(refusal):
+        if not _IN_DOUBT.search(str(refusal)):
             raise
         raise AwayError(str(refusal)) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -110,11 +111,19 @@ def test_a_refusal_that_stays_is_told_in_glusterds_words(monkeypatch: pytest.Mon
         gluster.change("volume", "create", "data", "replica", "3")
 
 
-def test_what_a_member_took_no_part_in_is_not_just_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """glusterd says the same of a member that is busy and of one that it has just lost."""
-    reason = "Locking failed on 10.77.0.12. Please check log file for details."
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("Locking failed on 10.77.0.12. Please check log file for details.", "Locking failed on 10.77.0.12"),
+        ("", "`gluster volume set data` was refused: No reason was given, as when a member is lost before the end."),
+    ],
+)
+def test_what_a_member_may_not_have_ended_is_not_just_said_again(
+    monkeypatch: pytest.MonkeyPatch, reason: str, told: str
+) -> None:
+    """glusterd says the same of a member that is busy and of one that it has just lost; or nothing."""
     asked = _answers(monkeypatch, reason)
-    with pytest.raises(AwayError, match=r"Locking failed on 10\.77\.0\.12"):
+    with pytest.raises(AwayError, match=re.escape(told)):
         gluster.change("volume", "set", "data", "client.ssl", "on")
     assert asked == [1]
     # To look does no harm.
