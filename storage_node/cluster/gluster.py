@@ -138,8 +138,8 @@ def _ask_once(arguments: Sequence[str]) -> ET.Element:
         kind = AwayError if "timed out" in done.last_words else NodeError
         raise kind(f"{what} gave no answer: {done.last_words.rstrip('.')}.") from None
     if answer.findtext("opRet", "0") != "0":
-        reason = answer.findtext("opErrstr") or done.stderr or _NO_REASON
-        raise RefusedError(f"{what} was refused: {reason.strip().rstrip('.')}.")
+        reason = (answer.findtext("opErrstr") or done.stderr).strip() or _NO_REASON
+        raise RefusedError(f"{what} was refused: {reason.rstrip('.')}.")
     return answer
 
 
@@ -152,9 +152,9 @@ def _run(*arguments: str) -> system.Result:
 def change(*arguments: str) -> None:
     """Runs a command that changes something on every member.
 
-    Raises AwayError as well when one is away, or took no part: glusterd goes on without a member that it does not hear
-    when it begins. Seen when it did: one that was back before the end kept the volume's old options for good, and its
-    brick refused the members that it had not heard of.
+    Raises AwayError as well when one is away, took no part, or was lost before the end: glusterd goes on without a
+    member that it does not hear when it begins. Seen when it did: one that was back before the end kept the volume's
+    old options for good, and its brick refused the members that it had not heard of.
     """
     _in_turn(partial(_change_once, arguments))
 
