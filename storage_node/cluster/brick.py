@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
 import time
+import uuid
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,8 @@ _PREFIX = "brick-"
 _UNFINISHED = ".filling"
 # GlusterFS's own directory in a brick.
 GLUSTERFS = ".glusterfs"
+# Where GlusterFS keeps an entry's id, by which the bricks know it to be the same.
+_ID = "trusted.gfid"
 # An entry that is listed for so long is not one that is being written just now.
 LISTED_SECONDS = 1.0
 # How long a change of a name may take; on emulated machines with much to do it takes seconds.
@@ -110,6 +114,23 @@ def index(place: Path, kind: str = "xattrop") -> set[str]:
 def handle(place: Path, identity: str) -> Path:
     """What leads to an entry of the brick by its id: a link to a file, and a symbolic one to a directory."""
     return place / GLUSTERFS / below(identity)
+
+
+def identity(entry: Path) -> str:
+    """The id of an entry of a brick. Raises OSError."""
+    return text_of(os.getxattr(entry, _ID, follow_symlinks=False))
+
+
+def known_as(place: Path, name: str) -> str | None:
+    """The id that a brick has a name by, which is relative to it; None where it has nothing of that name."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return identity(place / name)
+    return None
+
+
+def text_of(identity: bytes) -> str:
+    """An entry's id as the names in GlusterFS's own directory write it."""
+    return str(uuid.UUID(bytes=identity))
 
 
 def below(identity: str) -> str:

@@ -1,10 +1,11 @@
-"""What a member gives to one that has lost its brick: an account of the volume, and its own brick as it lies there.
+"""What a member gives to others: an account of the volume, its own brick as it lies there, and ids of what is on it.
 
 A service of systemd's socket activation: a process for each connection, none while nobody asks.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from collections.abc import Iterable
@@ -23,7 +24,7 @@ _SERVICE = "storage-node-donor@.service"
 _SOCKET_UNIT = f"""\
 # Written by storage-node.
 [Unit]
-Description=Backup storage: where a member that lost its brick asks for a copy
+Description=Backup storage: where other members ask for what this one's brick has
 
 [Socket]
 ListenStream={DONOR_PORT}
@@ -38,7 +39,7 @@ WantedBy=multi-user.target
 _SERVICE_UNIT = """\
 # Written by storage-node.
 [Unit]
-Description=Backup storage: a member that lost its brick is given a copy
+Description=Backup storage: another member is given what this one's brick has
 CollectMode=inactive-or-failed
 
 [Service]
@@ -90,16 +91,19 @@ def run(paths: Paths, plain: socket.socket) -> int:
 
 
 def _answer(paths: Paths, asking: wire.Connection) -> None:
-    want = asking.hear().get("want")
+    asked = asking.hear()
     found = node.load(paths)
     if found.cluster is None or asking.name not in {member.name for member in found.cluster.others(found.name)}:
         raise NodeError(f"{asking.name!r} is no other member of this cluster.")
     own = found.cluster.member(found.name).address
-    match want:
+    match want := asked.get("want"):
         case "account":
             asking.say(account(paths, own))
         case "brick":
             give(_brick(paths, own, pending.clients(paths)), asking)
+        case "identity":
+            place = _brick(paths, own, pending.clients(paths))
+            asking.say({"identity": brick.known_as(place, _path(asked.get("path")))})
         case _:
             raise NodeError(f"{want!r} is nothing that a member gives.")
 
@@ -110,6 +114,13 @@ def _brick(paths: Paths, own: str, bricks: Iterable[str]) -> Path:
     if f"{own}:{paths.brick_mount}/{place.name}" not in bricks:
         raise NodeError("The volume's brick on this member is not on its disk.")
     return place
+
+
+def _path(asked: Any) -> str:
+    """A path in the volume, relative to it."""
+    if not isinstance(asked, str) or Path(asked).is_absolute() or os.pardir in Path(asked).parts:
+        raise NodeError(f"{asked!r} is no path in the volume.")
+    return asked
 
 
 def account(paths: Paths, own: str) -> dict[str, Any]:

@@ -33,13 +33,9 @@ from storage_node import system
 from storage_node.cluster import brick, wire
 from storage_node.cluster.membership import Cluster, Member
 from storage_node.errors import NodeError
-from storage_node.firewall import DONOR_PORT
 from storage_node.paths import Paths
 from storage_node.waiting import until
 
-# How long a member may take to take a connection, which its kernel does by itself; one that has never been in the
-# cluster refuses at once.
-REACH_SECONDS = 3.0
 # Once one member says that this brick was lost, the others are asked again for so long: one may be starting anew.
 ACCOUNT_SECONDS, ACCOUNT_POLL_SECONDS = 300.0, 1.0
 _TELL_SECONDS = 10.0
@@ -52,7 +48,6 @@ _UNPACK = (
 # GlusterFS's own directory in a brick: a link to each file, and a symbolic one to each directory, by their ids
 # (posix-handle.c). It makes the root's itself.
 _OWN_MODE, _HASH_MODE = 0o600, 0o700
-_ID = "trusted.gfid"
 _ROOT_ID = str(uuid.UUID(int=1))
 
 
@@ -124,17 +119,11 @@ def _accounts(paths: Paths, own: str, others: list[Member]) -> list[Account]:
 
 
 def _account(paths: Paths, member: Member) -> Account:
-    with wire.to(paths, member.address, DONOR_PORT, REACH_SECONDS) as asked:
-        _require(asked, member)
+    with wire.to(paths, member) as asked:
         asked.say({"want": "account"})
         said = asked.hear()
     bricks, accused = frozenset(said["bricks"]), frozenset(said["accused"])
     return Account(member, bricks, said["changing"], accused, said["doubts"], said["bytes"])
-
-
-def _require(asked: wire.Connection, member: Member) -> None:
-    if asked.name != member.name:
-        raise NodeError(f"Who answers at {member.address} is {asked.name!r} by its certificate, and not {member.name}.")
 
 
 def _donors(accounts: list[Account]) -> list[Account]:
@@ -153,8 +142,7 @@ def _donors(accounts: list[Account]) -> list[Account]:
 def _copy(paths: Paths, donor: Account, place: Path) -> None:
     began = told = time.monotonic()
     done = 0
-    with wire.to(paths, donor.member.address, DONOR_PORT, REACH_SECONDS) as giving:
-        _require(giving, donor.member)
+    with wire.to(paths, donor.member) as giving:
         giving.say({"want": "brick"})
         with system.streamed(_UNPACK, directory=str(place), read=False) as unpacking:
             for piece in giving.pieces():
@@ -200,14 +188,9 @@ def _link(root: Path) -> None:
                 raise NodeError(f"{entry} was moved while it was copied.") from None
 
 
-def text_of(identity: bytes) -> str:
-    """An entry's id as the names in GlusterFS's own directory write it."""
-    return str(uuid.UUID(bytes=identity))
-
-
 def _id(path: Path) -> str:
     try:
-        return text_of(os.getxattr(path, _ID, follow_symlinks=False))
+        return brick.identity(path)
     except OSError as error:
         raise NodeError(f"{path} was copied without its id: {error.strerror}.") from None
 

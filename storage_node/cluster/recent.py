@@ -27,7 +27,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from storage_node import atomic, node, system
-from storage_node.cluster import brick, gluster, peers, pending
+from storage_node.cluster import brick, gluster, peers, pending, twice
 from storage_node.cluster.membership import Cluster
 from storage_node.cluster.options import VOLUME
 from storage_node.errors import from_os
@@ -170,14 +170,19 @@ class Keeper:
         while self._doubtful:
             if time.monotonic() > deadline:
                 return False
-            directory = next(iter(self._doubtful))
+            # One comes before those in it, which are refused with it.
+            directory = min(self._doubtful)
+            place = brick.own(self._paths)
             names: list[str] = []
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                names = sorted(entry.name for entry in _visible(brick.own(self._paths) / directory))
+                names = sorted(os.path.relpath(entry.path, place) for entry in _visible(place / directory))
             for start in range(0, len(names), _NAMES):
-                chosen = (str(self._paths.data / directory / name) for name in names[start : start + _NAMES])
+                chosen = names[start : start + _NAMES]
+                paths = [str(self._paths.data / name) for name in chosen]
+                asked = system.run(["stat", "--format=", "--", *paths], timeout=_STAT_SECONDS)
                 # What is gone meanwhile is none of its errors.
-                system.run(["stat", "--format=", "--", *chosen], timeout=_STAT_SECONDS)
+                if twice.REFUSED in asked.stderr:
+                    twice.settle(self._paths, chosen)
             self._doubtful.discard(directory)
         return True
 

@@ -15,9 +15,14 @@ from io import BufferedReader
 from typing import Any
 
 from storage_node.cluster import glusterd
+from storage_node.cluster.membership import Member
 from storage_node.errors import NodeError
+from storage_node.firewall import DONOR_PORT
 from storage_node.paths import Paths
 
+# How long a member may take to take a connection, which its kernel does by itself; one that has never been in the
+# cluster refuses at once.
+REACH_SECONDS = 3.0
 # A member that is busy with all else takes its time, but not for nothing at all.
 SILENCE_SECONDS = 120.0
 # A line is short: names, addresses and directories of seven members.
@@ -73,12 +78,19 @@ class Connection:
 
 
 @contextmanager
-def to(paths: Paths, address: str, port: int, seconds: float) -> Iterator[Connection]:
-    """A connection to the member at an address, which has to take it within so long. Raises OSError."""
-    with socket.create_connection((address, port), seconds) as plain:
+def to(paths: Paths, member: Member) -> Iterator[Connection]:
+    """A connection to what another member gives (donor.py).
+
+    Raises OSError where none is taken, and NodeError where who takes it does not prove to be that member.
+    """
+    with socket.create_connection((member.address, DONOR_PORT), REACH_SECONDS) as plain:
         plain.settimeout(SILENCE_SECONDS)
         with _context(paths, ssl.PROTOCOL_TLS_CLIENT).wrap_socket(plain) as channel, channel.makefile("rb") as stream:
-            yield Connection(channel, stream)
+            found = Connection(channel, stream)
+            if found.name != member.name:
+                answers = f"Who answers at {member.address} is {found.name!r} by its certificate"
+                raise NodeError(f"{answers}, and not {member.name}.")
+            yield found
 
 
 @contextmanager

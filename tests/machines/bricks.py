@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID, uuid4
 
 from tests.machines.clusters import Cluster
 
@@ -100,3 +101,30 @@ def make_again(cluster: Cluster, node: str, environment: str, directory: str, fi
             if lacking.attempt(there).status == 0:
                 return
     raise AssertionError(f"The brick of {on} made nothing.")
+
+
+def identity(cluster: Cluster, node: str, path: str) -> UUID:
+    """The id by which the node's brick knows what is at a path of the volume."""
+    return UUID(cluster.must(node, _identity(path)).strip())
+
+
+def identified(cluster: Cluster, node: str, path: str, identity: UUID) -> None:
+    """Waits until the node's brick knows it by this id."""
+    cluster.must(node, f"timeout 900 bash -c 'until [ $({_identity(path)}) = {identity.hex} ]; do sleep 1; done'")
+
+
+def _identity(path: str) -> str:
+    line = f"getfattr --absolute-names --name=trusted.gfid --encoding=hex /brick/brick-*/{path}"
+    return f'{line} | sed -n "s/^trusted.gfid=0x//p"'
+
+
+def identify_anew(cluster: Cluster, node: str, directory: str) -> None:
+    """Has the node's brick know a directory by another id once it is started anew, and nobody note that."""
+    before, after = str(identity(cluster, node, directory)), uuid4()
+    place = f".glusterfs/{str(after)[:2]}/{str(after)[2:4]}"
+    cluster.must(
+        node,
+        f"cd /brick/brick-*/ && setfattr --name=trusted.gfid --value=0x{after.hex} {directory} "
+        f"&& mkdir --parents --mode=700 {place} "
+        f"&& mv .glusterfs/{before[:2]}/{before[2:4]}/{before} {place}/{after} && sync",
+    )

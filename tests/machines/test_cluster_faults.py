@@ -7,7 +7,17 @@ import pytest
 
 from demo.addon import Addon
 from demo.tree import Tree
-from tests.machines.bricks import full, make_again, not_healed, slow, start_anew, without_brick
+from tests.machines.bricks import (
+    full,
+    identified,
+    identify_anew,
+    identity,
+    make_again,
+    not_healed,
+    slow,
+    start_anew,
+    without_brick,
+)
 from tests.machines.clusters import Cluster, application, formed, lose_for_good, writes_are_refused
 from tests.machines.reader import always_readable
 from tests.machines.writer import Writer, nothing_is_lost
@@ -261,9 +271,8 @@ def test_what_a_brick_makes_once_more_before_it_is_healed_is_one_again(cluster: 
             shell.run(f"mkdir {repository}/twice")
             shell.run(f"echo kept >{repository}/twice/file; echo kept >{repository}/file-twice")
         make_again(cluster, holder, addon.name, "twice", "file-twice", on=lacking)
-        ids = f"getfattr --only-values --absolute-names --name=trusted.gfid /brick/brick-*/{addon.name}/%s | base64"
-        for name in ("twice", "file-twice"):
-            assert cluster.must(lacking, ids % name) != cluster.must(holder, ids % name)
+        for name in (f"{addon.name}/twice", f"{addon.name}/file-twice"):
+            assert identity(cluster, lacking, name) != identity(cluster, holder, name)
     cluster.whole()
     assert cluster.differences(addon.name) == {}
     said = [cluster.must(node, "journalctl --unit storage-node-brick --output cat") for node in cluster.nodes]
@@ -272,6 +281,30 @@ def test_what_a_brick_makes_once_more_before_it_is_healed_is_one_again(cluster: 
         kept = f"{repository}/twice/file {repository}/file-twice"
         assert shell.run(f"cat {kept}") == "kept\nkept\n"
         shell.run(f"rm -r {kept} {repository}/twice")
+
+
+def test_what_was_made_twice_when_all_lost_their_power_is_one_again(cluster: Cluster, addon: Addon) -> None:
+    """Nobody has noted it, so nothing is listed as to be healed."""
+    cluster.whole()
+    first, other, *_ = cluster.nodes
+    made = f"{addon.name}/made-twice"
+    directory = f"{addon.own['repository']}/made-twice"
+    with addon.machine.again() as shell:
+        shell.run(f"mkdir {directory}")
+        kept = identity(cluster, other, made)
+        # The one that would be kept if it were one brick's word against another's.
+        identify_anew(cluster, first, made)
+        for node in cluster.nodes:
+            cluster.machine(node).kill()
+        cluster.power_on(*cluster.nodes)
+        # Before an application asks for it: a change in it would note that a brick refused.
+        identified(cluster, first, made, kept)
+        cluster.whole()
+        assert {identity(cluster, node, made) for node in cluster.nodes} == {kept}
+        assert cluster.differences(addon.name) == {}
+        shell.run(f"echo kept >{directory}/file && rm -r {directory}")
+    said = [cluster.must(node, "journalctl --boot --unit storage-node-brick --output cat") for node in cluster.nodes]
+    assert f"/{made} had been made twice; what {other}'s brick has is kept." in "".join(said)
 
 
 def test_a_directory_without_a_change_time_is_its_owners(cluster: Cluster, addon: Addon) -> None:

@@ -7,7 +7,7 @@ import os
 import random
 from pathlib import Path
 
-from storage_node.cluster import brick, filling
+from storage_node.cluster import brick
 
 _ROOT_ID = bytes(15) + b"\1"
 
@@ -21,7 +21,7 @@ def make(root: Path) -> None:
     (root / ".glusterfs/indices/xattrop").mkdir(parents=True)
     (root / ".glusterfs").chmod(0o600)
     (root / ".trashcan").mkdir()
-    above = brick.handle(root, filling.text_of(_ROOT_ID))
+    above = brick.handle(root, brick.text_of(_ROOT_ID))
     for place in (above.parent.parent, above.parent):
         place.mkdir(mode=0o700, exist_ok=True)
     above.symlink_to("../../..")
@@ -46,11 +46,11 @@ def make(root: Path) -> None:
 def _identify(root: Path, entry: Path, source: random.Random) -> None:
     identity = source.randbytes(16)
     os.setxattr(entry, "trusted.gfid", identity, follow_symlinks=False)
-    handle = brick.handle(root, filling.text_of(identity))
+    handle = brick.handle(root, brick.text_of(identity))
     for directory in (handle.parent.parent, handle.parent):
         directory.mkdir(mode=0o700, exist_ok=True)
     if entry.is_dir() and not entry.is_symlink():
-        above = filling.text_of(os.getxattr(entry.parent, "trusted.gfid"))
+        above = brick.text_of(os.getxattr(entry.parent, "trusted.gfid"))
         handle.symlink_to(f"../../{above[:2]}/{above[2:4]}/{above}/{entry.name}")
     else:
         os.link(entry, handle, follow_symlinks=False)
@@ -59,7 +59,7 @@ def _identify(root: Path, entry: Path, source: random.Random) -> None:
 def accuse(root: Path, entry: str, client: str, parts: bytes) -> None:
     """Notes beside an entry what another brick lacks of it, and lists it."""
     os.setxattr(root / entry, f"trusted.afr.{client}", parts, follow_symlinks=False)
-    identity = filling.text_of(os.getxattr(root / entry, "trusted.gfid", follow_symlinks=False))
+    identity = brick.text_of(os.getxattr(root / entry, "trusted.gfid", follow_symlinks=False))
     (root / ".glusterfs/indices/xattrop" / identity).touch()
 
 
@@ -67,7 +67,7 @@ def doubt(root: Path, entry: str) -> None:
     """Lists an entry as one that is being changed."""
     (root / ".glusterfs/indices/dirty").mkdir(exist_ok=True)
     (root / ".glusterfs/indices/dirty/dirty-6f2a").touch()
-    identity = filling.text_of(os.getxattr(root / entry, "trusted.gfid"))
+    identity = brick.text_of(os.getxattr(root / entry, "trusted.gfid"))
     (root / ".glusterfs/indices/dirty" / identity).touch()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from storage_node.cluster import donor, filling, fresh, glusterd, pending
+from storage_node.cluster import donor, filling, fresh, glusterd, pending, wire
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 from tests.authority import Authority
@@ -49,7 +49,7 @@ class Pool:
         monkeypatch.setattr(fresh, "is_noted", lambda _: self.changing)
         monkeypatch.setattr(filling, "ACCOUNT_SECONDS", 0.0)
         self.port = _free_port()
-        monkeypatch.setattr(filling, "DONOR_PORT", self.port)
+        monkeypatch.setattr(wire, "DONOR_PORT", self.port)
         self.place = self.paths(LOST).at("/brick/.filling")
 
     def paths(self, name: str) -> Paths:

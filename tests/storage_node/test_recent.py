@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from storage_node import system
-from storage_node.cluster import brick, gluster, pending, recent
+from storage_node.cluster import brick, gluster, pending, recent, twice
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 from tests.storage_node import nodes
@@ -32,7 +32,7 @@ class Member:
         self.asked: list[str] = []
         self.attributes: dict[Path, dict[str, bytes]] = {}
         self.brick = root / "brick/brick-0"
-        self.answers = True
+        self.answers, self.also = True, ""
         self.ages: dict[str, float] = {}
         nodes.store_member(self.paths, name, nodes.cluster(count, layout=layout))
         (self.brick / ".glusterfs/00").mkdir(parents=True)
@@ -75,7 +75,7 @@ class Member:
     def run(self, line: Sequence[str], **_: object) -> system.Result:
         assert line[:3] == ["stat", "--format=", "--"]
         self.asked += [str(Path(path).relative_to(self.paths.data)) for path in line[3:]]
-        return system.Result(1, "", "No such file or directory")
+        return system.Result(1, "", "No such file or directory" + self.also)
 
     @contextmanager
     def teller(self, _paths: Paths, _purpose: str) -> Iterator[Path]:
@@ -255,6 +255,29 @@ def test_after_a_start_what_was_changed_last_before_is_asked_for(member: Member)
     member.keeper = recent.Keeper(member.paths)
     member.looks(60)
     assert len(member.asked) == 2
+
+
+def test_what_is_refused_is_settled_before_it_counts_as_asked_for(
+    member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory before what is in it, and anew until it is done."""
+    settled: list[str] = []
+    reasons = [ConnectionRefusedError(111, "Connection refused")]
+
+    def settle(_: Paths, names: list[str]) -> None:
+        settled.extend(names)
+        if reasons:
+            raise reasons.pop()
+
+    monkeypatch.setattr(twice, "settle", settle)
+    member.also = "\nstat: cannot statx '/data/shop/data/c4': Input/output error\n"
+    member.directory("shop", 10)
+    member.without(2)
+    with pytest.raises(NodeError, match="What a lost member may lack cannot be seen to yet: Connection refused"):
+        member.looks(120)
+    assert settled == ["shop/data", "shop/locks"]
+    member.looks(120)
+    assert settled == ["shop/data", "shop/locks"] * 2 + ["shop/data/c4", "shop/locks/lock"]
 
 
 def test_a_dispersed_volume_notes_it_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from storage_node import system
-from storage_node.cluster import brick, gluster, pending, twice
+from storage_node.cluster import brick, gluster, pending, twice, wire
 from storage_node.errors import NodeError
 from storage_node.paths import Paths
 from tests.storage_node import nodes
+from tests.storage_node.bricks import make
+from tests.storage_node.pool import Pool
 
 pytestmark = pytest.mark.cluster
 
@@ -147,3 +154,82 @@ def test_a_dispersed_volume_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_p
     member = Member(monkeypatch, tmp_path, "dispersed")
     member.looks(600)
     assert (member.asked, member.chosen) == ([], [])
+
+
+class Refusing:
+    """What a pool's volume refuses, and which copy of it its members choose."""
+
+    def __init__(self, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pool, self.refused, self.chosen = pool, {"shop/data"}, list[tuple[str, str]]()
+        monkeypatch.setattr(system, "run", self.stat)
+        monkeypatch.setattr(gluster, "choose", lambda _, name, path: self.chosen.append((name, path)))
+
+    def stat(self, line: Sequence[str], **_: object) -> system.Result:
+        refused = any(line[-1].endswith(f"/{name}") for name in self.refused)
+        return system.Result(1, "", f"stat: cannot statx '{line[-1]}': Input/output error\n") if refused else _DONE
+
+    def settle(self, *names: str) -> None:
+        twice.settle(self.pool.paths("storage-2"), names)
+
+
+_DONE = system.Result(0, "\n", "")
+
+
+@pytest.fixture
+def refusing(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> Refusing:
+    """Three members with the same brick, which all give, and a volume that refuses a directory."""
+    for name in ("storage-1", "storage-2", "storage-3"):
+        make(pool.brick(name))
+        pool.listen(name)
+    return Refusing(pool, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("other", "kept"),
+    [
+        ({"storage-1": b"x" * 16}, "storage-2"),
+        ({"storage-2": b"x" * 16}, "storage-1"),
+        ({"storage-1": b"x" * 16, "storage-2": b"x" * 16}, "storage-1"),
+        ({"storage-1": None, "storage-3": b"x" * 16}, "storage-2"),
+    ],
+)
+def test_what_nobody_has_noted_is_taken_from_most(
+    refusing: Refusing, other: dict[str, bytes | None], kept: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, identity in other.items():
+        place = refusing.pool.brick(name) / "shop/data"
+        if identity is None:
+            shutil.rmtree(place)
+        else:
+            os.setxattr(place, "trusted.gfid", identity)
+    refusing.settle("shop/config", "shop/data")
+    number = kept[-1]
+    assert refusing.chosen == [(f"127.77.0.{number}:/brick/brick-{number}", "/shop/data")]
+    assert f"/shop/data had been made twice; what {kept}'s brick has is kept." in capfd.readouterr().err
+
+
+def test_what_is_refused_for_another_reason_is_left_alone(refusing: Refusing) -> None:
+    refusing.refused.add("shop/gone")
+    refusing.settle("shop/data", "shop/gone")
+    assert refusing.chosen == []
+
+
+def test_without_word_of_every_member_nothing_is_chosen(refusing: Refusing, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.setxattr(refusing.pool.brick("storage-3") / "shop/data", "trusted.gfid", b"x" * 16)
+    monkeypatch.setattr(wire, "DONOR_PORT", refusing.pool.port - 1)
+    with pytest.raises(ConnectionRefusedError):
+        refusing.settle("shop/data")
+    assert refusing.chosen == []
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=3, max_size=7))
+def test_every_member_chooses_the_same_copy(ids: list[str | None]) -> None:
+    kept = twice.kept_of({f"storage-{number}": identity for number, identity in enumerate(ids)})
+    counts = Counter(identity for identity in ids if identity)
+    if len(counts) < 2:
+        assert kept is None
+        return
+    chosen = ids[int(str(kept)[-1])]
+    assert counts[chosen or ""] == max(counts.values())
+    # Nothing of which most have one copy is lost.
+    assert not any(count > len(ids) // 2 and identity != chosen for identity, count in counts.items())
