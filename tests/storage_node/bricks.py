@@ -50,8 +50,8 @@ def _identify(root: Path, entry: Path, source: random.Random) -> None:
     for directory in (handle.parent.parent, handle.parent):
         directory.mkdir(mode=0o700, exist_ok=True)
     if entry.is_dir() and not entry.is_symlink():
-        above = brick.text_of(os.getxattr(entry.parent, "trusted.gfid"))
-        handle.symlink_to(f"../../{above[:2]}/{above[2:4]}/{above}/{entry.name}")
+        above = brick.identity(entry.parent)
+        handle.symlink_to(f"../../{brick.below(above)}/{entry.name}")
     else:
         os.link(entry, handle, follow_symlinks=False)
 
@@ -59,7 +59,7 @@ def _identify(root: Path, entry: Path, source: random.Random) -> None:
 def accuse(root: Path, entry: str, client: str, parts: bytes) -> None:
     """Notes beside an entry what another brick lacks of it, and lists it."""
     os.setxattr(root / entry, f"trusted.afr.{client}", parts, follow_symlinks=False)
-    identity = brick.text_of(os.getxattr(root / entry, "trusted.gfid", follow_symlinks=False))
+    identity = brick.identity(root / entry)
     (root / ".glusterfs/indices/xattrop" / identity).touch()
 
 
@@ -67,7 +67,7 @@ def doubt(root: Path, entry: str) -> None:
     """Lists an entry as one that is being changed."""
     (root / ".glusterfs/indices/dirty").mkdir(exist_ok=True)
     (root / ".glusterfs/indices/dirty/dirty-6f2a").touch()
-    identity = brick.text_of(os.getxattr(root / entry, "trusted.gfid"))
+    identity = brick.identity(root / entry)
     (root / ".glusterfs/indices/dirty" / identity).touch()
 
 
