@@ -8,7 +8,8 @@ any more. Seen with a directory, while a brick was filled and the serving node's
 Of files it takes the one that most bricks have (options.py). Of directories it does not: those of a volume of several
 replica sets would not be its to choose (afr-self-heal-common.c). This volume has one set, so each member chooses for
 what its own brick has. A brick notes that another lacks a directory when it was made on most of them (see
-afr_need_dirty_marking); so where it notes that, and the volume refuses the name, its own is right.
+afr_need_dirty_marking); so where it notes that, and the volume refuses the name, its own is right. Which one most have
+would say less there: a blank brick and one that was away may both have made the other one.
 
 Where all lost their power in the middle of that, nothing is noted, and nothing is listed as to be healed. Then whoever
 finds the name refused asks the others for the id that each has (recent.py looks after a start), and the copy that most
