@@ -150,6 +150,21 @@ def test_a_command_that_was_not_answered_in_time_may_be_repeated(monkeypatch: py
         gluster.change("volume", "set", "data", "client.ssl", "on")
 
 
+@pytest.mark.parametrize("said", ["", '<?xml version="1.0" encoding="UTF-8"?>\n<cliOutput>\n  <healInfo>'])
+def test_a_look_that_died_is_repeated_and_a_change_begins_anew(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    """As glfsheal may at its end; gluster itself then ends with what wait(2) told it, and may have no output."""
+    died = system.Result(139, said, "")
+    answers = iter([died, died, ALONE])
+    monkeypatch.setattr(system, "run", lambda *_, **__: next(answers))
+    assert gluster.heals("data") == []
+    monkeypatch.setattr(system, "run", lambda line, **_: ALONE if "peer" in line else died)
+    with pytest.raises(AwayError, match=r"^`gluster volume set data` died before it had answered\.$"):
+        gluster.change("volume", "set", "data", "client.ssl", "on")
+    monkeypatch.setattr(gluster, "BUSY_SECONDS", -1.0)
+    with pytest.raises(AwayError, match="`gluster volume heal data` died before it had answered"):
+        gluster.heals("data")
+
+
 def test_a_command_that_hangs_ends_with_all_that_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """glfsheal outlives the command that started it, and keeps its locks."""
     pids, program = tmp_path / "pids", tmp_path / "gluster"
