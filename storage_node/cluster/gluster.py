@@ -24,12 +24,15 @@ BUSY_SECONDS = 240.0
 # glusterd gives no reason when it lost a member before the end: one that had done its part, and was to give its lock
 # back (11.1, glusterd-syncop.c, gd_unlock_op_phase). Seen when an old connection to a fresh node ended.
 _NO_REASON = "No reason was given, as when a member is lost before the end"
+# What _DiedError says: nobody knows how far the command had come.
+_DIED = "died before it had answered"
 # A glusterd that has much to do does not even give out the volume's own description in time.
 _BUSY = re.compile(
-    rf"Another transaction|Locking failed|is already in progress|Not able to fetch volfile|{_NO_REASON}", re.IGNORECASE
+    rf"Another transaction|Locking failed|is already in progress|Not able to fetch volfile|{_NO_REASON}|{_DIED}",
+    re.IGNORECASE,
 )
 # Of these the ones after which nobody knows what each member did: one to which the connection was lost says no more.
-_IN_DOUBT = re.compile(rf"Locking failed|{_NO_REASON}")
+_IN_DOUBT = re.compile(rf"Locking failed|{_NO_REASON}|{_DIED}")
 # The state that a peer has to be in. "Peer Rejected (Connected)" contains half of it, so it is compared as a whole.
 IN_CLUSTER = "Peer in Cluster"
 
@@ -128,11 +131,8 @@ def _in_turn(attempt: Callable[[], _Answer]) -> _Answer:
     while True:
         try:
             return attempt()
-        except RefusedError as refusal:
-            if not _BUSY.search(str(refusal)) or time.monotonic() > deadline:
-                raise
-        except _DiedError:
-            if time.monotonic() > deadline:
+        except (RefusedError, _DiedError) as error:
+            if not _BUSY.search(str(error)) or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0.3, 1.0))  # noqa: S311 - spreads the nodes' attempts
 
@@ -148,7 +148,7 @@ def _ask_once(arguments: Sequence[str]) -> ET.Element:
     except ET.ParseError:
         said = (done.stdout + done.stderr).strip()
         if not said or said.startswith("<"):
-            raise _DiedError(f"{what} died before it had answered.") from None
+            raise _DiedError(f"{what} {_DIED}.") from None
         # Whether it was done nobody knows: a member that lost a connection just then never answered the others.
         kind = AwayError if "timed out" in done.last_words else NodeError
         raise kind(f"{what} gave no answer: {done.last_words.rstrip('.')}.") from None
@@ -180,13 +180,10 @@ def _change_once(arguments: Sequence[str]) -> None:
         raise AwayError(f"`gluster {' '.join(arguments[:3])}` has to wait: a member is not connected just now.")
     try:
         _ask_once(arguments)
-    except RefusedError as refusal:
-        if not _IN_DOUBT.search(str(refusal)):
+    except (RefusedError, _DiedError) as error:
+        if not _IN_DOUBT.search(str(error)):
             raise
-        raise AwayError(str(refusal)) from None
-    except _DiedError as death:
-        # Nor does anybody know how far it had come.
-        raise AwayError(str(death)) from None
+        raise AwayError(str(error)) from None
 
 
 def peers(of: str | None = None) -> list[Peer]:
